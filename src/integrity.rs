@@ -45,6 +45,8 @@ pub(crate) enum Purpose {
     Operation,
     /// A part of an order of `submit`.
     Order,
+    /// That a person let waiting users on.
+    LetOn,
 }
 
 impl Purpose {
@@ -59,6 +61,7 @@ impl Purpose {
             Self::StopOrder => "stop-order",
             Self::Operation => "operation",
             Self::Order => "order",
+            Self::LetOn => "let-on",
         }
     }
 }

@@ -27,6 +27,7 @@ MORE_METRICS = {
     "offboarder_lane_held",
     "offboarder_lane_oldest_job_seconds",
     "offboarder_brake_waiting",
+    "offboarder_requests_waiting",
     "offboarder_quota_per_second",
     "offboarder_unhealthy",
     "offboarder_admin_refused_total",

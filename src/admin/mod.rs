@@ -22,7 +22,7 @@ use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 use crate::address::RunbookUrl;
@@ -37,6 +37,11 @@ pub(crate) use gate::Tokens;
 pub(crate) trait ProcessState: Send + Sync {
     /// Why it takes no users now.
     fn not_ready_because(&self) -> Vec<String>;
+
+    /// What keeps some users waiting while others are taken.
+    fn notices(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Why a restart would help.
     fn unhealthy_because(&self) -> Vec<String>;
@@ -142,17 +147,22 @@ async fn readyz(State(probes): State<Probes>) -> (StatusCode, Json<Value>) {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let ready = causes.is_empty();
-    let answer = if let Some(runbook) = &probes.runbook {
+    let mut answer = Map::from_iter([
+        ("ready".to_owned(), json!(causes.is_empty())),
+        ("causes".to_owned(), json!(causes)),
+    ]);
+    let notices = probes.process.notices();
+    if !notices.is_empty() {
+        answer.insert("notices".to_owned(), json!(notices));
+    }
+    if let Some(runbook) = &probes.runbook {
         let codes = causes.iter().filter_map(|cause| code_of(cause));
         let links: BTreeMap<&str, String> = codes
             .map(|code| (code.as_str(), runbook.section(code.as_str())))
             .collect();
-        json!({"ready": ready, "causes": causes, "runbook": links})
-    } else {
-        json!({"ready": ready, "causes": causes})
-    };
-    (status, Json(answer))
+        answer.insert("runbook".to_owned(), json!(links));
+    }
+    (status, Json(answer.into()))
 }
 
 async fn exposition(State(probes): State<Probes>) -> Response {

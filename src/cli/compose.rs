@@ -353,6 +353,7 @@ pub(super) async fn unproven_services(
             delete_grace: settings.guard.delete_grace,
             deletion_rate_limit: settings.guard.max_deletions,
         },
+        requests: None,
         protected: protected(settings).await?,
         orders: Orders::default(),
         stop_orders: Arc::new(StopRegister::default()),

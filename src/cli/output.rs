@@ -228,7 +228,7 @@ impl ActArgs {
     }
 }
 
-fn is_on_terminal() -> bool {
+pub(super) fn is_on_terminal() -> bool {
     std::io::stdin().is_terminal()
         && std::io::stdout().is_terminal()
         && std::io::stderr().is_terminal()
@@ -242,7 +242,7 @@ fn confirm(question: &str) -> Result<bool, CliError> {
     Ok(matches!(answer.as_str(), "y" | "Y" | "yes"))
 }
 
-fn ask(question: &str) -> Result<String, CliError> {
+pub(super) fn ask(question: &str) -> Result<String, CliError> {
     let mut asked = std::io::stderr().lock();
     write!(asked, "{}", Shown::from(question))
         .and_then(|()| asked.flush())

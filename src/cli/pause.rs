@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::compose;
@@ -6,7 +7,10 @@ use super::output::{ActArgs, ago, say};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::limits::parse::positive_duration;
-use crate::operations::pause::{PauseChange, PauseOrder, pause as pause_all, resume as resume_all};
+use crate::operations::pause::{
+    PauseChange, PauseOrder, let_waiting_on, pause as pause_all, resume as resume_all,
+};
+use crate::ports::ArchiveStore;
 use crate::registers::PauseRecord;
 
 /// Pauses all workers: they take no users, and users in progress stop at their next checkpoint
@@ -30,8 +34,13 @@ pub(crate) struct PauseArgs {
 
 /// Resumes all workers: they take users again
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  offboarder resume --why 'the migration is done'")]
+#[command(after_help = "Examples:
+  offboarder resume --why 'the migration is done'
+  offboarder resume --intake --why 'HR confirms the list of 1,200'")]
 pub(crate) struct ResumeArgs {
+    /// Let those users on who wait for `OFFBOARDER_GUARD_MAX_REQUESTS` now; later ones wait again. A pause stays
+    #[arg(long)]
+    intake: bool,
     #[command(flatten)]
     act: ActArgs,
 }
@@ -50,9 +59,42 @@ pub(super) async fn pause(args: &PauseArgs, settings: &Settings) -> Result<Exit,
 
 pub(super) async fn resume(args: &ResumeArgs, settings: &Settings) -> Result<Exit, CliError> {
     let store = compose::archive_store(settings).await?;
+    if args.intake {
+        return resume_intake(args, settings, &store).await;
+    }
     args.act.agree("all workers will be resumed. Continue?")?;
     let change = resume_all(&store, &Clock::system(), &args.act.operator()).await?;
     say(text(&change));
+    Ok(Exit::Ok)
+}
+
+async fn resume_intake(
+    args: &ResumeArgs,
+    settings: &Settings,
+    store: &Arc<dyn ArchiveStore>,
+) -> Result<Exit, CliError> {
+    let workers = match compose::shared_stores(settings) {
+        Some(stores) => stores.workers.workers().await.ok(),
+        None => None,
+    };
+    let waiting = workers.map(|workers| {
+        let waiting = workers.iter();
+        waiting
+            .map(|live| live.worker.waiting_for_request_limit)
+            .sum()
+    });
+    let known = match waiting {
+        Some(1) => "1 user".to_owned(),
+        Some(waiting) => format!("{waiting} users"),
+        None => "an unknown number of users".to_owned(),
+    };
+    let question = format!("{known} without an order will be off-boarded now. Continue?");
+    args.act.agree(&question)?;
+    let operator = args.act.operator();
+    let_waiting_on(store, &Clock::system(), &operator, waiting).await?;
+    say(format!(
+        "{known} without an order, as workers know, are let on; each asks again within 5 minutes"
+    ));
     Ok(Exit::Ok)
 }
 

@@ -110,5 +110,6 @@ fn job(message: Message) -> Job {
         revision: None,
         stands_in_since: None,
         continuation: false,
+        admitted: true,
     }
 }

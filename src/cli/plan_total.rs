@@ -3,7 +3,7 @@
 use super::output::Shown;
 use super::plan_cost::at_rate;
 use crate::config::Cxone;
-use crate::limits::DeletionRateLimit;
+use crate::limits::RateLimit;
 use crate::operations::plan::{Conversations, End, Plan};
 use crate::operations::times;
 use crate::ports::CallCounts;
@@ -49,7 +49,7 @@ impl Total {
     }
 
     /// How long the users take that were added.
-    pub(super) fn estimate(&mut self, cxone: &Cxone, rate_limit: Option<DeletionRateLimit>) {
+    pub(super) fn estimate(&mut self, cxone: &Cxone, rate_limit: Option<RateLimit>) {
         let seconds = [
             at_rate(self.calls.routing, cxone.rate_routing),
             at_rate(self.calls.scim, cxone.rate_scim),
@@ -110,7 +110,7 @@ pub(super) fn counted(conversations: Conversations) -> String {
 
 /// The first period needs no wait.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn at_deletion_rate(deletions: u64, limit: DeletionRateLimit) -> f64 {
+fn at_deletion_rate(deletions: u64, limit: RateLimit) -> f64 {
     let periods = deletions.saturating_sub(1) / u64::from(limit.count).max(1);
     periods as f64 * limit.per.as_secs_f64()
 }
@@ -126,7 +126,7 @@ mod tests {
     fn the_time_depends_on_the_quotas_and_the_deletion_rate_limit() {
         assert!((at_rate(100, Rate::parse("20/s").ok()) - 5.0).abs() < 1e-9);
         assert!(at_rate(100, None).abs() < 1e-9);
-        let limit = DeletionRateLimit {
+        let limit = RateLimit {
             count: 200,
             per: Duration::from_hours(1),
         };

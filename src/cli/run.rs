@@ -221,6 +221,7 @@ async fn run_user(
         revision: None,
         stands_in_since: None,
         continuation: false,
+        admitted: true,
     };
 
     loop {

@@ -13,14 +13,15 @@ use super::compose;
 use super::exit::{CliError, Exit};
 use crate::admin::{self, Api, Deployment, ProcessState as _, ShownSetting, Tokens};
 use crate::clock::Clock;
-use crate::config::{self, Admin, Cxone, Settings, Sources, WorkerSettings};
+use crate::config::{self, Admin, Cxone, Guard, Settings, Sources, WorkerSettings};
 use crate::integrity::Integrity;
 use crate::limits::QuotaClass;
+use crate::operations::fleet::requests_wait;
 use crate::operations::operation::{self, Executor, Place};
 use crate::ports::operations::OperationLine;
 use crate::ports::queue::Broker;
 use crate::ports::{Heartbeat, SharedStores, WorkerRegistry};
-use crate::steps::{Services, SurgeWatch};
+use crate::steps::{RequestLimit, Services, SurgeWatch};
 use crate::telemetry::{Telemetry, instance, metrics};
 use crate::worker::{
     MinuteWriter, Options, Worker, announce, keep_access_index, keep_minutes, shutdown_on_signals,
@@ -56,6 +57,7 @@ pub(super) async fn run(
         base: settings,
     } = WorkerSettings::read(sources, args.allow_local_archive)?;
     warn_without_key(&settings.integrity);
+    name_guards_off(&settings.guard);
 
     let name = instance();
     let services = tokio::select! {
@@ -65,7 +67,7 @@ pub(super) async fn run(
     };
     let no_redis = || CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis");
     let stores = compose::shared_stores(&settings).ok_or_else(no_redis)?;
-    let services = Arc::new(of_a_worker(services, &stores, &name));
+    let services = Arc::new(of_a_worker(services, &stores, &settings.guard, &name));
     let clock = services.clock.clone();
     let started_at = clock.now();
     let broker = compose::broker(&queue).map_err(CliError::usage)?;
@@ -111,11 +113,12 @@ pub(super) async fn run(
     Ok(Exit::Ok)
 }
 
-fn of_a_worker(services: Services, stores: &SharedStores, name: &str) -> Services {
+fn of_a_worker(services: Services, stores: &SharedStores, guard: &Guard, name: &str) -> Services {
     let surges = SurgeWatch::new(Arc::clone(&stores.surges), services.clock.clone(), name);
     Services {
         access_first: true,
         surges: Some(surges),
+        requests: guard.max_requests.map(RequestLimit::new),
         ..services
     }
 }
@@ -195,6 +198,7 @@ fn first_heartbeat(
         not_ready_since: None,
         lanes: None,
         waiting_for_deletion_rate_limit: 0,
+        waiting_for_request_limit: 0,
         oldest_job: None,
         does_operations: true,
     }
@@ -259,6 +263,12 @@ impl admin::ProcessState for Process {
             .collect()
     }
 
+    fn notices(&self) -> Vec<String> {
+        let waiting = metrics::requests_waiting();
+        let notice = (waiting > 0).then(|| requests_wait(&format!("{waiting} users wait")));
+        notice.into_iter().collect()
+    }
+
     /// A worker that drains ends by itself; a restart would only interrupt it.
     fn unhealthy_because(&self) -> Vec<String> {
         if self.draining.is_cancelled() {
@@ -288,6 +298,7 @@ impl Process {
             not_ready_since: *since,
             lanes: Some(self.worker.lanes()),
             waiting_for_deletion_rate_limit: metrics::rate_limited_users(),
+            waiting_for_request_limit: metrics::requests_waiting(),
             oldest_job: self.worker.oldest_job(),
             ..first.clone()
         }
@@ -299,5 +310,17 @@ fn warn_without_key(integrity: &Integrity) {
         tracing::warn!(
             "there is no integrity key: anyone who can write to Redis or to the bucket can lift holds; set OFFBOARDER_INTEGRITY_KEY_FILE"
         );
+    }
+}
+
+fn name_guards_off(guard: &Guard) {
+    let off = guard.off().join(", ");
+    if guard.max_deletions.is_none() || guard.max_requests.is_none() {
+        tracing::warn!(
+            off,
+            "guards are off: one wrong list or program reaches all users whom it names"
+        );
+    } else if !off.is_empty() {
+        tracing::info!(off, "guards are off");
     }
 }

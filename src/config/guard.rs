@@ -6,13 +6,15 @@ use super::reader::Reader;
 use super::table;
 use crate::address::ProtectedLocation;
 use crate::limits::parse::{duration, unless_off};
-use crate::limits::{DeletePolicy, DeletionRateLimit};
+use crate::limits::{DeletePolicy, RateLimit};
 use crate::profile::TenantProfile;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Guard {
     pub protected: Option<ProtectedLocation>,
-    pub max_deletions: Option<DeletionRateLimit>,
+    pub max_deletions: Option<RateLimit>,
+    /// Users whom messages name without an order.
+    pub max_requests: Option<RateLimit>,
     /// Time between Deactivated and the deletion.
     pub delete_grace: Duration,
     pub delete: DeletePolicy,
@@ -20,9 +22,10 @@ pub(crate) struct Guard {
 
 impl Guard {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let limit = unless_off(DeletionRateLimit::parse);
+        let limit = unless_off(RateLimit::parse);
         let protected = reader.get(&table::GUARD_PROTECTED, ProtectedLocation::parse);
         let max_deletions = reader.get(&table::GUARD_MAX_DELETIONS, limit);
+        let max_requests = reader.get(&table::GUARD_MAX_REQUESTS, unless_off(RateLimit::parse));
         let delete_grace = reader.get(&table::GUARD_DELETE_GRACE, duration);
         let delete = reader.get(&table::GUARD_DELETE, delete);
         let profile = reader.text(&table::CXONE_PROFILE);
@@ -39,9 +42,31 @@ impl Guard {
         Some(Self {
             protected,
             max_deletions: max_deletions?,
+            max_requests: max_requests?,
             delete_grace: delete_grace?,
             delete: delete?,
         })
+    }
+}
+
+impl Guard {
+    /// The settings of guards that are off.
+    pub(crate) fn off(&self) -> Vec<String> {
+        let deletes = self.delete != DeletePolicy::Never;
+        let guards = [
+            (
+                deletes && self.max_deletions.is_none(),
+                table::GUARD_MAX_DELETIONS,
+            ),
+            (self.max_requests.is_none(), table::GUARD_MAX_REQUESTS),
+            (
+                deletes && self.delete_grace.is_zero(),
+                table::GUARD_DELETE_GRACE,
+            ),
+            (self.protected.is_none(), table::GUARD_PROTECTED),
+        ];
+        let off = guards.into_iter().filter(|(is_off, _)| *is_off);
+        off.map(|(_, setting)| setting.variable()).collect()
     }
 }
 

@@ -122,9 +122,12 @@ settings! {
         "file, or `s3://` object, of IDs or user-name patterns (`*` for any text), one a line, \
          that are never touched. It is read again before each use; if it cannot be read, all work \
          stops";
-    GUARD_MAX_DELETIONS: open, "guard.max_deletions", Default("off"),
+    GUARD_MAX_DELETIONS: open, "guard.max_deletions", Default("500/1h"),
         "deletion rate limit over all workers, e.g. `200/1h`; above it deletions wait and nothing \
          fails";
+    GUARD_MAX_REQUESTS: open, "guard.max_requests", Default("1000/1h"),
+        "limit of users whom messages name without an order of `submit`; above it they wait until \
+         `resume --intake` lets them on, or the time is over. Users of an order never wait for it";
     GUARD_DELETE_GRACE: open, "guard.delete_grace", Default("0s"),
         "time between Deactivated and the deletion; a repeated run never resets the clock";
     GUARD_DELETE: open, "guard.delete", ByProfile(["attempt", "never", "never"]),

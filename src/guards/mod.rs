@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::job::Request;
-use crate::limits::DeletionRateLimit;
+use crate::limits::RateLimit;
 use crate::machine::Pause;
 
 pub(crate) use hold::Hold;
@@ -36,7 +36,7 @@ pub(crate) struct Guards {
     /// Time between Deactivated and the deletion.
     pub delete_grace: Duration,
     /// At most this many deletions within a period, over all workers.
-    pub deletion_rate_limit: Option<DeletionRateLimit>,
+    pub deletion_rate_limit: Option<RateLimit>,
 }
 
 impl Guards {

@@ -32,6 +32,8 @@ pub(crate) struct Job {
     pub stands_in_since: Option<jiff::Timestamp>,
     /// It continues work that another delivery began, and asks for nothing new.
     pub continuation: bool,
+    /// The user is not held back for want of an order: a worker let it pass before, or a person sends it.
+    pub admitted: bool,
 }
 
 /// Which part of the work a job asks for. All users lose their access before any archive is made.

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use parse::positive_duration;
 
-/// At most `count` deletions within `per`, counted over all workers.
+/// At most `count` within `per`, counted over all workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct DeletionRateLimit {
+pub(crate) struct RateLimit {
     pub count: u32,
     pub per: Duration,
 }
 
-impl DeletionRateLimit {
+impl RateLimit {
     /// Reads `200/1h`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let example = "give a count and a time, e.g. 200/1h, or off";
@@ -163,14 +163,14 @@ mod tests {
     #[test]
     fn a_deletion_rate_limit_is_a_count_in_a_time() {
         assert_eq!(
-            DeletionRateLimit::parse("200/1h"),
-            Ok(DeletionRateLimit {
+            RateLimit::parse("200/1h"),
+            Ok(RateLimit {
                 count: 200,
                 per: Duration::from_hours(1)
             })
         );
         for bad in ["200", "0/1h", "200/0s", "x/1h", "200/h"] {
-            assert!(DeletionRateLimit::parse(bad).is_err(), "{bad}");
+            assert!(RateLimit::parse(bad).is_err(), "{bad}");
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Pause {
     DeletionPending,
     /// An operator paused the batch of the request.
     BatchPaused,
+    /// No order names the user, and too many such users came (`OFFBOARDER_GUARD_MAX_REQUESTS`).
+    RequestLimit,
 }
 
 impl Pause {
@@ -45,6 +47,7 @@ impl Pause {
             Self::Settling => "settling",
             Self::DeletionPending => "deletion_pending",
             Self::BatchPaused => "batch_paused",
+            Self::RequestLimit => "request_limit",
         }
     }
 }
@@ -67,6 +70,10 @@ impl fmt::Display for Pause {
             }
             Self::DeletionPending => "the deletion is accepted but not done yet",
             Self::BatchPaused => "an operator paused the batch",
+            Self::RequestLimit => {
+                "no order of `submit` names the user, and too many such users came (OFFBOARDER_GUARD_MAX_REQUESTS); \
+                 `offboarder resume --intake` lets those on who wait"
+            }
         })
     }
 }

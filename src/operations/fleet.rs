@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub(crate) use super::notice::{Notice, NoticeKind};
 use super::times::ago;
 use crate::failure::Failure;
 use crate::job::Source;
@@ -67,74 +68,6 @@ pub(crate) struct Fleet {
     pub messages_waiting: Option<u64>,
     /// What keeps users waiting, and what is unknown; the most important one first.
     pub notices: Vec<Notice>,
-}
-
-/// Something that keeps users waiting, or that is unknown
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Notice {
-    /// What it is.
-    pub kind: NoticeKind,
-    /// The same, for people.
-    pub text: String,
-    /// The operator who paused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub who: Option<String>,
-    /// The reason of the operator, the cause of a stop, or why something is unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-    /// Since when.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub since: Option<Timestamp>,
-    /// When it ends by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub until: Option<Timestamp>,
-    /// How many workers are stopped, or how many users wait.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub count: Option<u64>,
-}
-
-/// The kinds of notices, the most important one first
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum NoticeKind {
-    /// No worker sends heartbeats.
-    NoWorker,
-    /// An operator paused all workers, or a stored record is in doubt.
-    Paused,
-    /// Workers take no users, because of a fault or because they drain.
-    WorkersStopped,
-    /// As many deletions were sent as the limit allows.
-    DeletionRateLimitReached,
-    /// Redis cannot be read, so nothing is known of the workers.
-    WorkersUnknown,
-    /// The archive store cannot be read, so nothing is known of a pause.
-    PauseUnknown,
-    /// RabbitMQ cannot be asked, so nothing is known of the queues.
-    QueuesUnknown,
-}
-
-impl Notice {
-    fn new(kind: NoticeKind, text: impl Into<String>) -> Self {
-        Self {
-            kind,
-            text: text.into(),
-            who: None,
-            why: None,
-            since: None,
-            until: None,
-            count: None,
-        }
-    }
-
-    fn unknown(kind: NoticeKind, what: &str, why: &str) -> Self {
-        Self {
-            why: Some(why.to_owned()),
-            ..Self::new(kind, format!("{what}: {why}"))
-        }
-    }
 }
 
 /// One line for each notice; empty if nothing keeps users waiting.
@@ -368,25 +301,41 @@ fn most_common<'a>(causes: impl Iterator<Item = &'a String>) -> Option<String> {
     first.map(|(cause, _)| cause.clone())
 }
 
-fn rate_limited(workers: &[LiveWorker]) -> Option<Notice> {
-    let waiting = workers
-        .iter()
-        .map(|live| live.worker.waiting_for_deletion_rate_limit);
-    let count: u64 = waiting.sum();
-    let who = if count == 1 {
-        "1 user waits".to_owned()
-    } else {
-        format!("{count} users wait")
+/// Users who wait for a rate limit.
+fn rate_limited(workers: &[LiveWorker]) -> Vec<Notice> {
+    let sum = |count: fn(&LiveWorker) -> u64| workers.iter().map(count).sum::<u64>();
+    let deletions = sum(|live| live.worker.waiting_for_deletion_rate_limit);
+    let requests = sum(|live| live.worker.waiting_for_request_limit);
+    let wait = |count| match count {
+        1 => "1 user waits".to_owned(),
+        count => format!("{count} users wait"),
     };
-    (count > 0).then(|| Notice {
-        count: Some(count),
+    let deletions = (deletions > 0).then(|| Notice {
+        count: Some(deletions),
         ..Notice::new(
             NoticeKind::DeletionRateLimitReached,
             format!(
-                "the deletion rate limit is reached: {who} for it; access is removed as before"
+                "the deletion rate limit is reached: {} for it; access is removed as before",
+                wait(deletions)
             ),
         )
-    })
+    });
+    let requests = (requests > 0).then(|| Notice {
+        count: Some(requests),
+        ..Notice::new(
+            NoticeKind::RequestLimitReached,
+            requests_wait(&wait(requests)),
+        )
+    });
+    deletions.into_iter().chain(requests).collect()
+}
+
+/// `who` is a number of users with its verb.
+pub(crate) fn requests_wait(who: &str) -> String {
+    format!(
+        "{who} with their access, since no order of `submit` names them and too many came (OFFBOARDER_GUARD_MAX_REQUESTS); \
+         `offboarder resume --intake` lets them on"
+    )
 }
 
 #[cfg(test)]

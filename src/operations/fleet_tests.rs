@@ -25,6 +25,7 @@ fn worker(name: &str, causes: &[&str]) -> LiveWorker {
         not_ready_since: (!causes.is_empty()).then(|| before(40)),
         lanes: None,
         waiting_for_deletion_rate_limit: 0,
+        waiting_for_request_limit: 0,
         oldest_job: None,
         does_operations: true,
     };
@@ -170,6 +171,17 @@ fn users_who_wait_for_the_deletion_rate_limit_are_a_notice_and_no_stop() {
     let workers = vec![waiting, worker("b", &[])];
     let fleet = assemble(Ok(workers), Ok(PauseState::Never), None, now());
     assert!(fleet.to_string().contains("3 users wait for it"), "{fleet}");
+    assert!(!fleet.stopped);
+}
+
+#[test]
+fn users_whom_no_order_names_and_who_wait_are_a_notice_and_no_stop() {
+    let mut waiting = worker("a", &[]);
+    waiting.worker.waiting_for_request_limit = 1;
+    let fleet = assemble(Ok(vec![waiting]), Ok(PauseState::Never), None, now());
+    let text = fleet.to_string();
+    assert!(text.contains("1 user waits with their access"), "{text}");
+    assert!(text.contains("resume --intake"), "{text}");
     assert!(!fleet.stopped);
 }
 

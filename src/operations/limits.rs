@@ -10,7 +10,7 @@ use super::part::{Part, WhyUnknown, within};
 use super::runbook::code_of;
 use super::series::{ClassRates, QuotaUse, quotas};
 use crate::failure::{Code, Failure};
-use crate::limits::DeletionRateLimit;
+use crate::limits::RateLimit;
 use crate::ports::usage::Usage;
 use crate::ports::{Lanes, LiveWorker, SharedStores};
 
@@ -93,7 +93,7 @@ pub(crate) struct StoppedBy {
 pub(crate) async fn limits(
     stores: &SharedStores,
     rates: &ClassRates,
-    deletions: Option<DeletionRateLimit>,
+    deletions: Option<RateLimit>,
     now: Timestamp,
 ) -> LimitsNow {
     let counting = async {
@@ -133,7 +133,7 @@ pub(crate) async fn limits(
     }
 }
 
-async fn used(usage: &dyn Usage, limit: DeletionRateLimit) -> Result<u64, WhyUnknown> {
+async fn used(usage: &dyn Usage, limit: RateLimit) -> Result<u64, WhyUnknown> {
     let used = usage.deletions(limit.per).await?;
     used.ok_or_else(|| {
         let text = "Redis lost the count of deletions; a worker rebuilds it before the next one";

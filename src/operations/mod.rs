@@ -11,6 +11,7 @@ pub(crate) mod find;
 pub(crate) mod fleet;
 pub(crate) mod holds;
 pub(crate) mod limits;
+mod notice;
 pub(crate) mod operation;
 pub(crate) mod overview;
 pub(crate) mod part;

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::ports::ArchiveStore;
 use crate::registers::audit_log::{AuditLog, Change, Operator};
 use crate::registers::{
-    PauseRecord, PauseState, StopAct, give_order, odd_orders, pause_state, set_pause,
+    PauseRecord, PauseState, StopAct, give_order, let_on, odd_orders, pause_state, set_pause,
 };
 
 /// How to pause.
@@ -79,6 +79,24 @@ pub(crate) async fn resume(
 
     let changed = change(store, clock, operator, false, None).await?;
     Ok(PauseChange::Resumed(changed))
+}
+
+/// Records it in the audit log, then lets the users on whom no order names and whom workers received until now.
+/// `waiting`: how many they are, as far as is known.
+pub(crate) async fn let_waiting_on(
+    store: &Arc<dyn ArchiveStore>,
+    clock: &Clock,
+    operator: &Operator,
+    waiting: Option<u64>,
+) -> Result<(), Failure> {
+    let change = Change {
+        what: "resume --intake",
+        count: waiting.map_or(0, |waiting| usize::try_from(waiting).unwrap_or(usize::MAX)),
+        details: json!({ "waiting": waiting }),
+    };
+    let audit_log = AuditLog::new(Arc::clone(store), clock.clone());
+    let recorded = audit_log.record(operator, change).await?;
+    let_on(&**store, &recorded, clock.now()).await
 }
 
 /// From now on, these objects no longer keep all users waiting.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{GroupReplay, ReplayNote};
 use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
-use crate::limits::DeletionRateLimit;
+use crate::limits::RateLimit;
 use crate::machine::Checkpoint;
 use crate::ports::batches::FinishedBatch;
 
@@ -54,14 +54,22 @@ pub(crate) enum Saved {
     Refused,
 }
 
-/// Whether the deletion rate limit admits a deletion.
+/// What is counted within a time, over all workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DeletionAdmission {
-    /// The deletion is counted, and may be sent.
+pub(crate) enum CountOf {
+    Deletions,
+    /// Users whom messages name without an order of `submit`.
+    Requests,
+}
+
+/// Whether a rate limit admits one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It is counted.
     Counted,
     /// The limit is reached: ask again after this.
     Wait(Duration),
-    /// The count is lost, or was never begun: see [`Checkpoints::restore_deletions`].
+    /// The count is lost, or was never begun: see [`Checkpoints::restore_count`].
     Unknown,
 }
 
@@ -132,24 +140,25 @@ pub(crate) trait Checkpoints: Send + Sync {
     /// Releases what could not be released so far, for a second at most: the process ends.
     async fn close(&self) {}
 
-    /// Counts a deletion of this user, if the rate limit allows one more now. A user who was
-    /// counted within the limit's period is not counted twice.
-    async fn admit_deletion(
+    /// Counts this user, if the rate limit allows one more now. A user who was counted within the limit's period is not
+    /// counted twice.
+    async fn admit(
         &self,
+        of: CountOf,
         user_id: UserId,
-        limit: DeletionRateLimit,
-    ) -> Result<DeletionAdmission, Failure>;
+        limit: RateLimit,
+    ) -> Result<Admission, Failure>;
 
-    /// Whether the count of deletions is complete for this window.
-    async fn deletions_reach(&self, window: Duration) -> Result<bool, Failure>;
+    /// Whether the count is complete for this window.
+    async fn count_reaches(&self, of: CountOf, window: Duration) -> Result<bool, Failure>;
 
-    /// Rebuilds the count from the deletions of this window that left evidence in the archive
-    /// store. They count beside those that are known. One is dropped when its user asks for a
-    /// deletion, which shows that it did not happen.
-    async fn restore_deletions(
+    /// Rebuilds the count from what of this window left evidence in the archive store. It counts beside what is known. A
+    /// user is dropped when it asks to be counted: that shows that it did not happen.
+    async fn restore_count(
         &self,
+        of: CountOf,
         window: Duration,
-        deletions: &[(UserId, Timestamp)],
+        seen: &[(UserId, Timestamp)],
     ) -> Result<(), Failure>;
 
     /// Records in a batch how a user ended who was off-boarded with another batch, where the

@@ -28,7 +28,7 @@ pub(crate) use archive_store::{
     ArchiveStore, Chunks, DateRange, Found, Listed, Proof, PutOnce, Stored, Version, Versions,
     part_size_bytes,
 };
-pub(crate) use checkpoints::{Checkpoints, Claim, DeletionAdmission, Lease, Saved};
+pub(crate) use checkpoints::{Admission, Checkpoints, Claim, CountOf, Lease, Saved};
 pub(crate) use checksum::{crc32c, crc32c_of_parts};
 pub(crate) use file_columns::FileColumns;
 #[cfg(any(test, fuzzing))]

@@ -2,8 +2,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::headers::{
-    DEATH, DEATHS, DELIVERY_COUNT, NOT_BEFORE, ORDER, PLACEHOLDER_SINCE, REFUSED, REVISION,
-    dead_letter,
+    ADMITTED, DEATH, DEATHS, DELIVERY_COUNT, NOT_BEFORE, ORDER, PLACEHOLDER_SINCE, REFUSED,
+    REVISION, dead_letter,
 };
 use super::names::JOBS_EXCHANGE;
 use super::{AddedHeaders, Properties, delay};
@@ -126,6 +126,11 @@ impl Envelope {
     /// Which off-boarding of a user who came back it is about.
     pub(crate) fn revision(&self) -> Option<u32> {
         u32::try_from(self.properties.number(REVISION)?).ok()
+    }
+
+    /// Whether the user is not held back for want of an order.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.properties.headers.contains_key(ADMITTED)
     }
 
     /// Since when the message is a placeholder for work that was under way then.

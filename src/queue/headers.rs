@@ -17,6 +17,9 @@ pub(crate) const REFUSED: &str = "x-offboarder-refused";
 pub(crate) const REVISION: &str = "x-offboarder-revision";
 /// How many workers died with this message in flight before it was last requeued.
 pub(crate) const DEATHS: &str = "x-offboarder-deaths";
+/// The user is not held back for want of an order: its access is removed, or an operator replays it. It outlasts a Redis
+/// that loses its data.
+pub(crate) const ADMITTED: &str = "x-offboarder-admitted";
 /// Milliseconds since 1970. The message is a placeholder for a job whose work was under way then; or it replays a
 /// dead letter that was written just before.
 pub(crate) const PLACEHOLDER_SINCE: &str = "x-offboarder-stand-in";

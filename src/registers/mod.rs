@@ -4,6 +4,7 @@
 pub(crate) mod audit_log;
 mod group;
 mod hold;
+mod let_on;
 mod operation;
 mod order;
 mod pause;
@@ -15,6 +16,7 @@ mod stop_register;
 
 pub(crate) use group::{Decision, GroupRecord, StoredGroup, decide, stored_group, stored_groups};
 pub(crate) use hold::{HoldRecords, OnHold, hold_of, hold_of_noted, set_hold};
+pub(crate) use let_on::{let_on, let_on_until};
 pub(crate) use operation::{
     read_end, read_operation, read_stop, store_end, store_operation, store_stop, stored_operations,
 };

@@ -10,7 +10,7 @@ use crate::failure::{Class, Code, Failure, Reason};
 use crate::guards::{Hold, Verdict};
 use crate::job::{Request, UserId};
 use crate::machine::Pause;
-use crate::ports::DeletionAdmission;
+use crate::ports::{Admission, CountOf};
 use crate::registers::{hold_of_noted, pause_state};
 use crate::telemetry::metrics;
 
@@ -143,11 +143,15 @@ pub(super) async fn admit_deletion(
     let Some(limit) = services.guards.deletion_rate_limit else {
         return Ok(Verdict::Proceed);
     };
-    let mut answer = services.checkpoints.admit_deletion(user_id, limit).await?;
+    let checkpoints = &services.checkpoints;
+    let of = CountOf::Deletions;
+    let mut answer = checkpoints.admit(of, user_id, limit).await?;
 
-    if answer == DeletionAdmission::Unknown {
+    if answer == Admission::Unknown {
         match recount(services, limit).await {
-            Ok(true) => answer = services.checkpoints.admit_deletion(user_id, limit).await?,
+            Ok(true) => {
+                answer = checkpoints.admit(of, user_id, limit).await?;
+            }
             Ok(false) => {}
             Err(failure) => {
                 tracing::warn!(%user_id, %failure, "the deletion rate limit has no count yet: the deletion waits");
@@ -155,9 +159,9 @@ pub(super) async fn admit_deletion(
         }
     }
     Ok(match answer {
-        DeletionAdmission::Counted => Verdict::Proceed,
-        DeletionAdmission::Wait(wait) => postponed(services, user_id, wait),
-        DeletionAdmission::Unknown => postponed(services, user_id, UNTIL_COUNTED),
+        Admission::Counted => Verdict::Proceed,
+        Admission::Wait(wait) => postponed(services, user_id, wait),
+        Admission::Unknown => postponed(services, user_id, UNTIL_COUNTED),
     })
 }
 

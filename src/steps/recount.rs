@@ -9,8 +9,8 @@ use super::Services;
 use super::deletions_seen::deletions_seen;
 use crate::failure::Failure;
 use crate::job::UserId;
-use crate::limits::DeletionRateLimit;
-use crate::ports::ArchiveStore;
+use crate::limits::RateLimit;
+use crate::ports::{ArchiveStore, CountOf};
 use crate::progress::Progress;
 
 /// User IDs begin with one of these. The store is listed one digit at a time, so that memory holds a few parts only.
@@ -23,10 +23,7 @@ const AT_ONCE: usize = 4;
 static RECOUNTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Counts the deletions that the archive store shows. `false` when another task is already doing so.
-pub(super) async fn recount(
-    services: &Services,
-    limit: DeletionRateLimit,
-) -> Result<bool, Failure> {
+pub(super) async fn recount(services: &Services, limit: RateLimit) -> Result<bool, Failure> {
     let Ok(_only) = RECOUNTING.try_lock() else {
         return Ok(false);
     };
@@ -41,7 +38,7 @@ pub(super) async fn recount(
     let seen: Vec<(UserId, Timestamp)> = seen.into_iter().collect();
     services
         .checkpoints
-        .restore_deletions(limit.per, &seen)
+        .restore_count(CountOf::Deletions, limit.per, &seen)
         .await?;
 
     Ok(true)
@@ -54,7 +51,11 @@ impl Services {
         let Some(limit) = self.guards.deletion_rate_limit else {
             return Ok(());
         };
-        if !self.checkpoints.deletions_reach(limit.per).await? {
+        if !self
+            .checkpoints
+            .count_reaches(CountOf::Deletions, limit.per)
+            .await?
+        {
             recount(self, limit).await?;
         }
         Ok(())
@@ -63,7 +64,7 @@ impl Services {
 
 async fn seen(
     store: &dyn ArchiveStore,
-    limit: DeletionRateLimit,
+    limit: RateLimit,
     now: Timestamp,
     progress: &Progress,
 ) -> Result<HashMap<UserId, Timestamp>, Failure> {

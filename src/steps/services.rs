@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::SurgeWatch;
+use super::{RequestLimit, SurgeWatch};
 use crate::archive::ArchiveMemory;
 use crate::clock::Clock;
 use crate::guards::Guards;
@@ -24,6 +24,8 @@ pub(crate) struct Services {
     pub archive_store: Arc<dyn ArchiveStore>,
     pub checkpoints: Arc<dyn Checkpoints>,
     pub guards: Guards,
+    /// Holds back users whom no order names; `run` and `plan` have none, since a person names their users.
+    pub(crate) requests: Option<RequestLimit>,
     pub protected: ProtectedSource,
     /// What `submit` was asked for, as messages claim.
     pub(crate) orders: Orders,

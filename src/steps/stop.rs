@@ -3,6 +3,7 @@
 
 use jiff::SignedDuration;
 
+use super::first_received::as_first_received;
 use super::{Interrupt, Services, Stopped};
 use crate::job::{Job, Request};
 use crate::machine::{Checkpoint, Event, Pause, Step};
@@ -37,6 +38,10 @@ impl Services {
 
         let orders = self.stop_orders.recent(&*self.archive_store).await?;
         let event = self.event_of(&orders, job, checkpoint)?;
+        // Nobody is touched before the queues are cleared.
+        if event.is_none() && matches!(step, Step::ClearQueues) {
+            return self.hold_back(job, checkpoint).await;
+        }
         let only_noted = || {
             let request = as_first_received(job, checkpoint);
             let now = self.clock.now();
@@ -148,14 +153,4 @@ impl Services {
             }
         }))
     }
-}
-
-/// The request of a job, with the time when the first worker received it.
-fn as_first_received(job: &Job, checkpoint: &Checkpoint) -> Request {
-    let mut request = job.request.clone();
-    if checkpoint.is_of(&request) {
-        let known = [request.received_at, checkpoint.request.received_at];
-        request.received_at = known.into_iter().flatten().min();
-    }
-    request
 }

@@ -15,14 +15,15 @@ use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::guards::Guards;
 use crate::job::{BatchId, UserId};
-use crate::limits::{DeletePolicy, DeletionRateLimit};
+use crate::limits::{DeletePolicy, RateLimit};
 use crate::machine::{Call, Checkpoint, Residual, RetryPolicy};
 use crate::manifest::Actor;
 use crate::ports::batches::FinishedBatch;
 use crate::ports::{
-    Account, AccountRead, Answered, Checkpoints, Claim, ConversationFacts, ConversationSink,
-    Deactivation, DeletionAdmission, GroupReplay, Lease, Observation, PageRequest, ReadFacts,
-    ReadyDeletion, RefusedRead, ReplayNote, RoutingWrites, Saved, StepCalls, Tenant, TenantRead,
+    Account, AccountRead, Admission, Answered, Checkpoints, Claim, ConversationFacts,
+    ConversationSink, CountOf, Deactivation, GroupReplay, Lease, Observation, PageRequest,
+    ReadFacts, ReadyDeletion, RefusedRead, ReplayNote, RoutingWrites, Saved, StepCalls, Tenant,
+    TenantRead,
 };
 use crate::profile::TenantProfile;
 use crate::progress::Progress;
@@ -235,20 +236,17 @@ impl Checkpoints for TestCheckpoints {
         }
     }
 
-    async fn admit_deletion(
-        &self,
-        _: UserId,
-        _: DeletionRateLimit,
-    ) -> Result<DeletionAdmission, Failure> {
-        Ok(DeletionAdmission::Counted)
+    async fn admit(&self, _: CountOf, _: UserId, _: RateLimit) -> Result<Admission, Failure> {
+        Ok(Admission::Counted)
     }
 
-    async fn deletions_reach(&self, _: Duration) -> Result<bool, Failure> {
+    async fn count_reaches(&self, _: CountOf, _: Duration) -> Result<bool, Failure> {
         Ok(true)
     }
 
-    async fn restore_deletions(
+    async fn restore_count(
         &self,
+        _: CountOf,
         _: Duration,
         _: &[(UserId, Timestamp)],
     ) -> Result<(), Failure> {
@@ -339,6 +337,7 @@ pub(crate) fn services(
             delete_grace: Duration::ZERO,
             deletion_rate_limit: None,
         },
+        requests: None,
         protected: ProtectedSource::nobody(),
         orders: crate::registers::Orders::default(),
         stop_orders: Arc::new(StopRegister::default()),

@@ -41,8 +41,10 @@ const REGISTERS: &[(&str, usize)] = &[
     ("LIST VERSIONS _pause.", 1),
     ("LIST VERSIONS _stop_order.", 1),
 ];
-/// The same.
-const REDIS: &[(&str, usize)] = &[("claim", 2), ("save", 6)];
+/// The same. One of each limit is admitted: of deletions, and of users whom no order names.
+const REDIS: &[(&str, usize)] = &[("admit", 2), ("claim", 2), ("save", 6)];
+/// One record in the archive store is of that many users whom no order names.
+const USERS_A_RECORD: usize = 10;
 
 trial!(
     "a plain user costs the calls, S3 requests and Redis round trips of the budget, and not one more",
@@ -110,16 +112,24 @@ fn a_plain_user(place: usize) {
         .iter()
         .filter(|request| kind(request, "-").starts_with("LIST VERSIONS _hold_"))
         .count();
+    take_records(&mut shared);
     let most = looks + usize::try_from(polls).expect("a count");
     let shared = counted(shared.iter().map(|one| kind(one, "-")));
     let budget = table(REGISTERS);
-    let is_within = shared
-        .iter()
-        .all(|(kind, count)| budget.get(kind).is_some_and(|each| *count <= each * most));
+    let allowed = |kind: &String| budget.get(kind).map_or(0, |each| each * most);
     assert!(
-        is_within,
+        shared.iter().all(|(kind, count)| *count <= allowed(kind)),
         "{shared:#?} instead of {budget:#?}, each at most {most} times"
     );
+}
+
+/// Takes the records of users whom no order names out of the requests.
+fn take_records(shared: &mut Vec<String>) {
+    let all = shared.len();
+    shared.retain(|request| !request.contains("_requests_"));
+    let records = all - shared.len();
+    let most = USERS / USERS_A_RECORD + 1;
+    assert!((1..=most).contains(&records), "{records} records");
 }
 
 type Counts = BTreeMap<String, usize>;

@@ -55,6 +55,7 @@ mod profiles;
 mod proxies;
 mod quotas;
 mod reporting;
+mod requests;
 mod resources;
 mod revisions;
 mod secrets;

@@ -139,17 +139,24 @@ async fn a_noted_count_of_holds_that_is_not_a_number_is_the_largest() {
 
 #[tokio::test]
 async fn a_count_of_deletions_that_was_removed_or_replaced_is_unknown() {
-    use crate::limits::DeletionRateLimit;
-    use crate::ports::DeletionAdmission::{Counted, Unknown};
+    use crate::limits::RateLimit;
+    use crate::ports::Admission::{Counted, Unknown};
+    use crate::ports::CountOf;
     let url = servers::redis_url();
     let worker = worker(&url, LEASE);
-    let limit = DeletionRateLimit {
+    let limit = RateLimit {
         count: 1,
         per: Duration::from_mins(1),
     };
     for replaced in [false, true] {
-        worker.restore_deletions(limit.per, &[]).await.unwrap();
-        let admission = worker.admit_deletion(user(), limit).await.unwrap();
+        worker
+            .restore_count(CountOf::Deletions, limit.per, &[])
+            .await
+            .unwrap();
+        let admission = worker
+            .admit(CountOf::Deletions, user(), limit)
+            .await
+            .unwrap();
         assert_eq!(admission, Counted);
 
         let mut command = redis::cmd(if replaced { "SET" } else { "DEL" });
@@ -158,7 +165,10 @@ async fn a_count_of_deletions_that_was_removed_or_replaced_is_unknown() {
             command.arg("x");
         }
         raw_redis::<redis::Value>(&url, &command).await;
-        let admission = worker.admit_deletion(user(), limit).await.unwrap();
+        let admission = worker
+            .admit(CountOf::Deletions, user(), limit)
+            .await
+            .unwrap();
         assert_eq!(admission, Unknown, "{replaced}");
     }
 }

@@ -8,9 +8,9 @@ use super::setup::{LEASE, raw_redis, redis_checkpoints};
 use crate::adapters::redis::{RedisConnection, RedisUsage};
 use crate::address::RedisUrl;
 use crate::integrity::Integrity;
-use crate::limits::DeletionRateLimit;
+use crate::limits::RateLimit;
 use crate::ports::usage::{MinutePart, Usage};
-use crate::ports::{Checkpoints as _, DeletionAdmission};
+use crate::ports::{Admission, Checkpoints as _, CountOf};
 use crate::telemetry::minutes::Counts;
 
 fn usage(url: &RedisUrl) -> Arc<dyn Usage> {
@@ -97,15 +97,21 @@ async fn deletions_are_counted_within_the_period_and_unknown_where_the_count_is_
     assert_eq!(usage.deletions(hour).await.unwrap(), None);
 
     let checkpoints = redis_checkpoints(&url, LEASE, Integrity::default());
-    checkpoints.restore_deletions(hour, &[]).await.unwrap();
+    checkpoints
+        .restore_count(CountOf::Deletions, hour, &[])
+        .await
+        .unwrap();
     assert_eq!(usage.deletions(hour).await.unwrap(), Some(0));
-    let limit = DeletionRateLimit {
+    let limit = RateLimit {
         count: 5,
         per: hour,
     };
     let user = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
-    let admitted = checkpoints.admit_deletion(user, limit).await.unwrap();
-    assert_eq!(admitted, DeletionAdmission::Counted);
+    let admitted = checkpoints
+        .admit(CountOf::Deletions, user, limit)
+        .await
+        .unwrap();
+    assert_eq!(admitted, Admission::Counted);
     assert_eq!(usage.deletions(hour).await.unwrap(), Some(1));
     assert_eq!(usage.deletions(hour * 2).await.unwrap(), None);
 }

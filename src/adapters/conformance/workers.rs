@@ -29,6 +29,7 @@ fn heartbeat(name: &str, in_flight: usize) -> Heartbeat {
         not_ready_since: None,
         lanes: None,
         waiting_for_deletion_rate_limit: 0,
+        waiting_for_request_limit: 0,
         oldest_job: None,
         does_operations: true,
     }

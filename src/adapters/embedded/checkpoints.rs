@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::access;
+use super::counts;
 use super::database::{CHECKPOINTS, DatabaseFile, HOLDS, REPLAYS};
-use super::deletions;
 use super::error::EmbeddedError;
 use super::rows::{Row, store};
 use crate::adapters::stored_checkpoint;
@@ -23,11 +23,11 @@ use crate::failpoint::effect;
 use crate::failure::Failure;
 use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
-use crate::limits::DeletionRateLimit;
+use crate::limits::RateLimit;
 use crate::machine::Checkpoint;
 use crate::ports::batches::{FinishedBatch, Summary};
 use crate::ports::operations::OperationLine;
-use crate::ports::{Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease, ReplayNote, Saved};
+use crate::ports::{Admission, Checkpoints, Claim, CountOf, GroupReplay, Lease, ReplayNote, Saved};
 
 /// Checkpoints in one file, for one process.
 pub(crate) struct EmbeddedCheckpoints {
@@ -251,34 +251,36 @@ impl Checkpoints for EmbeddedCheckpoints {
         Ok(())
     }
 
-    async fn admit_deletion(
+    async fn admit(
         &self,
+        of: CountOf,
         user_id: UserId,
-        limit: DeletionRateLimit,
-    ) -> Result<DeletionAdmission, Failure> {
+        limit: RateLimit,
+    ) -> Result<Admission, Failure> {
         let now = self.clock.now();
         let counting = self
             .file
-            .blocking(move |database| deletions::admit(database, user_id, limit, now));
+            .blocking(move |database| counts::admit(database, of, user_id, limit, now));
         Ok(counting.await?)
     }
 
-    async fn deletions_reach(&self, window: Duration) -> Result<bool, Failure> {
+    async fn count_reaches(&self, of: CountOf, window: Duration) -> Result<bool, Failure> {
         let reading = self
             .file
-            .blocking(move |database| deletions::reaches(database, window));
+            .blocking(move |database| counts::reaches(database, of, window));
         Ok(reading.await?)
     }
 
-    async fn restore_deletions(
+    async fn restore_count(
         &self,
+        of: CountOf,
         window: Duration,
-        deletions: &[(UserId, Timestamp)],
+        seen: &[(UserId, Timestamp)],
     ) -> Result<(), Failure> {
-        let deletions = deletions.to_vec();
+        let seen = seen.to_vec();
         let restoring = self
             .file
-            .blocking(move |database| deletions::restore(database, window, &deletions));
+            .blocking(move |database| counts::restore(database, of, window, &seen));
         Ok(restoring.await?)
     }
 

@@ -2,8 +2,8 @@
 
 mod access;
 mod checkpoints;
+mod counts;
 mod database;
-mod deletions;
 mod error;
 mod operations;
 mod rows;

@@ -9,7 +9,7 @@ use redis::Script;
 
 use super::batches::{Ended, RedisBatches};
 use super::connection::{RedisConnection, millis};
-use super::deletions::DeletionCount;
+use super::counts::Counts;
 use super::finished_batches::BATCH_KEPT;
 use super::leases::{Claimed, Leases};
 use super::noted_holds::{NotedHolds, count_of};
@@ -19,10 +19,10 @@ use crate::failpoint::effect;
 use crate::failure::Failure;
 use crate::integrity::{Integrity, Purpose};
 use crate::job::{BatchId, UserId};
-use crate::limits::DeletionRateLimit;
+use crate::limits::RateLimit;
 use crate::machine::Checkpoint;
 use crate::ports::batches::{Batches as _, FinishedBatch, Summary};
-use crate::ports::{Checkpoints, Claim, DeletionAdmission, GroupReplay, Lease, ReplayNote, Saved};
+use crate::ports::{Admission, Checkpoints, Claim, CountOf, GroupReplay, Lease, ReplayNote, Saved};
 
 /// How long the checkpoint of a user is kept whom CXone does not know, and the claims of a user of
 /// whom nothing was saved: as long as an operator may still work on the dead letter.
@@ -31,7 +31,7 @@ const UNKNOWN_USER_KEPT: Duration = Duration::from_hours(24);
 pub(crate) struct RedisCheckpoints {
     connection: Arc<RedisConnection>,
     batches: RedisBatches,
-    deletions: DeletionCount,
+    counts: Counts,
     leases: Leases,
     /// How long a finished user's checkpoint is kept; `None` without a limit.
     retention: Option<Duration>,
@@ -54,7 +54,7 @@ impl RedisCheckpoints {
             batches: RedisBatches::new(Arc::clone(&connection)),
             leases: Leases::new(&connection, lease_ttl),
             connection,
-            deletions: DeletionCount::new(),
+            counts: Counts::new(),
             retention,
             integrity,
             save: Script::new(scripts::SAVE),
@@ -67,10 +67,8 @@ impl RedisCheckpoints {
     fn kept_for(&self, checkpoint: &Checkpoint) -> Option<Duration> {
         if checkpoint.is_unknown_user() {
             Some(UNKNOWN_USER_KEPT)
-        } else if checkpoint.has_ended() {
-            self.retention
         } else {
-            None
+            self.retention.filter(|_| checkpoint.has_ended())
         }
     }
 
@@ -274,26 +272,28 @@ impl Checkpoints for RedisCheckpoints {
         self.leases.close().await;
     }
 
-    async fn admit_deletion(
+    async fn admit(
         &self,
+        of: CountOf,
         user_id: UserId,
-        limit: DeletionRateLimit,
-    ) -> Result<DeletionAdmission, Failure> {
-        self.deletions.admit(&self.connection, user_id, limit).await
+        limit: RateLimit,
+    ) -> Result<Admission, Failure> {
+        let connection = &self.connection;
+        self.counts.admit(connection, of, user_id, limit).await
     }
 
-    async fn deletions_reach(&self, window: Duration) -> Result<bool, Failure> {
-        self.deletions.reaches(&self.connection, window).await
+    async fn count_reaches(&self, of: CountOf, window: Duration) -> Result<bool, Failure> {
+        self.counts.reaches(&self.connection, of, window).await
     }
 
-    async fn restore_deletions(
+    async fn restore_count(
         &self,
+        of: CountOf,
         window: Duration,
-        deletions: &[(UserId, Timestamp)],
+        seen: &[(UserId, Timestamp)],
     ) -> Result<(), Failure> {
-        self.deletions
-            .restore(&self.connection, window, deletions)
-            .await
+        let connection = &self.connection;
+        self.counts.restore(connection, of, window, seen).await
     }
 
     async fn end_in_batch(&self, batch: &BatchId, checkpoint: &Checkpoint) -> Result<(), Failure> {

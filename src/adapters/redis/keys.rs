@@ -10,6 +10,8 @@ use crate::ports::operations::{OperationId, OperationLine};
 pub(super) const BATCHES: &str = "offboarder:batches";
 /// A sorted set of deletions, for the deletion rate limit.
 pub(super) const DELETIONS: &str = "offboarder:deletions";
+/// A sorted set of users whom messages named without an order, for their limit.
+pub(super) const REQUESTS: &str = "offboarder:requests";
 /// A sorted set of the users who still have access, where one script may use keys of all slots.
 pub(super) const ACCESS: &str = "offboarder:access";
 /// Written by a probe; expires at once.

@@ -9,7 +9,7 @@ mod certificates;
 mod checkpoints;
 mod claim_answer;
 mod connection;
-mod deletions;
+mod counts;
 mod error;
 mod finished_batches;
 mod hash_slots;

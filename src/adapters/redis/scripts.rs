@@ -158,11 +158,11 @@ return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 /// `KEYS[1]` is a sorted set of the users who were deleted, by time, and one member `window:MS`
 /// that sorts behind them all. That member says that the set is complete for the last MS
 /// milliseconds, so that a set that was lost or removed does not count as an empty one. A member
-/// `seen:USER` is a deletion that [`RESTORE_DELETIONS`] concluded from the archive store; when that
+/// `seen:USER` is a deletion that [`RESTORE_COUNT`] concluded from the archive store; when that
 /// user asks, the deletion did not happen, and the member is removed. `ARGV`: user, count, period
 /// in ms. Answers 0 when the deletion is counted, the ms to wait until the limit admits it, or -1
 /// when the count is unknown.
-pub(super) const ADMIT_DELETION: &str = r"
+pub(super) const ADMIT: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then return -1 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -187,7 +187,7 @@ return 0
 ";
 
 /// The same key. Answers for how many ms the set is complete.
-pub(super) const DELETIONS_REACH: &str = r"
+pub(super) const COUNT_REACH: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then return 0 end
 local last = redis.call('ZRANGE', KEYS[1], -1, -1)
 return tonumber(string.match(last[1] or '', '^window:(%d+)$') or 0)
@@ -196,7 +196,7 @@ return tonumber(string.match(last[1] or '', '^window:(%d+)$') or 0)
 /// The same key. `ARGV`: the window in ms (0: more deletions follow in another call), then time in
 /// ms and user of each deletion that was found in the archive store. Two processes may do it at
 /// once.
-pub(super) const RESTORE_DELETIONS: &str = r"
+pub(super) const RESTORE_COUNT: &str = r"
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
 local time = redis.call('TIME')
@@ -363,7 +363,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 ";
 
-/// The key of [`ADMIT_DELETION`]. `ARGV`: period in ms. Answers how many deletions count, or -1 when the count is unknown.
+/// The key of [`ADMIT`]. `ARGV`: period in ms. Answers how many deletions count, or -1 when the count is unknown.
 pub(super) const COUNT_DELETIONS: &str = r"
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then return -1 end
 local time = redis.call('TIME')

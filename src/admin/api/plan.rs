@@ -50,6 +50,7 @@ pub(super) async fn show(
         revision: None,
         stands_in_since: None,
         continuation: false,
+        admitted: true,
     };
     let pages = wanted.pages.unwrap_or(5);
     Ok(Json(plan(&api.services, &job, pages).await?))

@@ -14,7 +14,7 @@ const LOCK: &str = "archive lock";
 
 pub(super) async fn check(settings: &Settings, queue: Option<&Queue>) -> Vec<Finding> {
     let mut findings = evidence(settings).await;
-    findings.extend(limits(&settings.guard));
+    findings.push(limits(&settings.guard));
     findings.extend(integrity(&settings.integrity));
     if let Some(queue) = queue {
         let servers = queue.url.servers.iter();
@@ -143,18 +143,21 @@ fn kept(
     }
 }
 
-/// Checks whether anything limits the deletions that one wrong list can cause.
-fn limits(guard: &Guard) -> Option<Finding> {
-    let limited =
-        guard.max_deletions.is_some() || !guard.delete_grace.is_zero() || guard.protected.is_some();
-    if limited || guard.delete == DeletePolicy::Never {
-        return None;
+/// Says which guards are off. Without a limit, one wrong list or program reaches all users whom it names.
+fn limits(guard: &Guard) -> Finding {
+    const CHECK: &str = "guards";
+    let off = guard.off();
+    let detail = match off.as_slice() {
+        [] => "all are on".to_owned(),
+        off => format!("off: {}", off.join(", ")),
+    };
+    let unlimited = guard.max_deletions.is_none() && guard.delete != DeletePolicy::Never;
+    if unlimited || guard.max_requests.is_none() {
+        let remedy = "remove OFFBOARDER_GUARD_MAX_DELETIONS=off and OFFBOARDER_GUARD_MAX_REQUESTS=off: the defaults limit what one \
+                      mistake reaches";
+        return Finding::warning(CHECK, detail, remedy);
     }
-    Some(Finding::warning(
-        "limits",
-        "no deletion rate limit, no grace period and no protected list is set: one wrong list deletes each user that it names",
-        "set OFFBOARDER_GUARD_MAX_DELETIONS, OFFBOARDER_GUARD_DELETE_GRACE or OFFBOARDER_GUARD_PROTECTED",
-    ))
+    Finding::good(CHECK, detail)
 }
 
 /// Checks whether a password crosses a network in clear text. The URL itself is not shown.
@@ -201,7 +204,7 @@ mod tests {
     use super::*;
     use crate::address::ProtectedLocation;
     use crate::failure::Class;
-    use crate::limits::DeletionRateLimit;
+    use crate::limits::RateLimit;
     use crate::secret::Secret;
 
     #[test]
@@ -238,37 +241,53 @@ mod tests {
     }
 
     #[test]
-    fn one_limit_of_any_kind_is_enough_and_none_is_a_warning() {
-        let none = Guard {
+    fn guards_that_are_off_are_named_and_a_missing_limit_is_a_warning() {
+        let limit = Some(RateLimit {
+            count: 1,
+            per: Duration::from_hours(1),
+        });
+        let usual = Guard {
             protected: None,
-            max_deletions: None,
+            max_deletions: limit,
+            max_requests: limit,
             delete_grace: Duration::ZERO,
             delete: DeletePolicy::Attempt,
         };
-        assert!(limits(&none).is_some_and(|finding| finding.warning));
-        for limited in [
-            Guard {
-                protected: Some(ProtectedLocation::File("x".into())),
-                ..none.clone()
-            },
-            Guard {
-                max_deletions: Some(DeletionRateLimit {
-                    count: 1,
-                    per: Duration::from_hours(1),
-                }),
-                ..none.clone()
-            },
-            Guard {
-                delete_grace: Duration::from_hours(1),
-                ..none.clone()
-            },
-            Guard {
-                delete: DeletePolicy::Never,
-                ..none.clone()
-            },
+        let finding = limits(&usual);
+        assert!(finding.ok && !finding.warning);
+        let expected = "off: OFFBOARDER_GUARD_DELETE_GRACE, OFFBOARDER_GUARD_PROTECTED";
+        assert_eq!(finding.detail, expected);
+
+        for (guard, named) in [
+            (
+                Guard {
+                    max_deletions: None,
+                    ..usual.clone()
+                },
+                "OFFBOARDER_GUARD_MAX_DELETIONS",
+            ),
+            (
+                Guard {
+                    max_requests: None,
+                    ..usual.clone()
+                },
+                "OFFBOARDER_GUARD_MAX_REQUESTS",
+            ),
         ] {
-            assert!(limits(&limited).is_none(), "{limited:?}");
+            let finding = limits(&guard);
+            assert!(
+                finding.warning && finding.detail.contains(named),
+                "{guard:?}"
+            );
         }
+
+        let all = Guard {
+            protected: Some(ProtectedLocation::File("x".into())),
+            delete: DeletePolicy::Never,
+            max_deletions: None,
+            ..usual
+        };
+        assert_eq!(limits(&all).detail, "all are on");
     }
 
     #[test]

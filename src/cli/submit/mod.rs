@@ -1,5 +1,6 @@
 //! Publishes the users of an input as messages.
 
+mod agree;
 mod columns;
 mod order;
 
@@ -10,6 +11,7 @@ use futures_util::stream::{self, StreamExt as _};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use agree::agree;
 use columns::Columns;
 use order::{Ordering, claimed};
 
@@ -92,6 +94,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     match broker {
         None => plan.dry_run(args.output.output).await,
         Some(broker) => {
+            agree(plan.users.checked.users)?;
             let publisher = broker.publisher(Sending::CHANNELS);
             let output = args.output.output;
             Box::pin(plan.send(publisher, &settings, output)).await

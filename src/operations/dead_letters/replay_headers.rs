@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::DeadLetter;
 use crate::job::Source;
 use crate::machine::Checkpoint;
-use crate::queue::headers::{PLACEHOLDER_SINCE, dead_letter};
+use crate::queue::headers::{ADMITTED, PLACEHOLDER_SINCE, dead_letter};
 use crate::queue::{AddedHeaders, Envelope};
 
 /// The routing key of the queue that the message came from.
@@ -33,6 +33,7 @@ pub(super) fn headers(
     since
         .into_iter()
         .chain([
+            (ADMITTED, 1_i64.into()),
             (
                 dead_letter::REPLAYS,
                 dead_letter.replays.saturating_add(1).into(),

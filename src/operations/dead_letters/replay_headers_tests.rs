@@ -37,6 +37,7 @@ fn a_replayed_message_keeps_what_the_publisher_sent_and_nothing_of_the_dead_lett
         shown,
         [
             ("traceparent", "\"00-1-2-01\"".to_owned()),
+            ("x-offboarder-admitted", "1".to_owned()),
             (
                 "x-offboarder-replayed-at",
                 "\"2026-11-01T02:26:40Z\"".to_owned(),

@@ -52,6 +52,8 @@ pub(super) struct Deletions {
     pub(super) postponed: Counter<u64>,
     pub(super) rate_limited: Gauge<u64>,
     pub(super) rate_limited_users: RateLimited,
+    pub(super) requests_waiting: Gauge<u64>,
+    pub(super) waiting_users: RateLimited,
 }
 
 /// Work that waits.
@@ -156,6 +158,12 @@ impl Deletions {
                 "Users whose deletion waits for the deletion rate limit, as this worker knows",
             ),
             rate_limited_users: RateLimited::default(),
+            requests_waiting: gauge(
+                meter,
+                "offboarder_requests_waiting",
+                "Users whom no order names and who wait for their limit, as this worker knows",
+            ),
+            waiting_users: RateLimited::default(),
         }
     }
 }

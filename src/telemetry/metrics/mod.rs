@@ -151,10 +151,26 @@ pub(crate) fn rate_limited_users() -> u64 {
     INSTRUMENTS.deletions.rate_limited_users.count() as u64
 }
 
-/// Records [`rate_limited_users`].
+/// This user waits for the limit of users whom no order names.
+pub(crate) fn request_waits(user_id: UserId, wait: Duration) {
+    INSTRUMENTS.deletions.waiting_users.add(user_id, wait);
+}
+
+/// This user waits no longer.
+pub(crate) fn request_admitted(user_id: UserId) {
+    INSTRUMENTS.deletions.waiting_users.remove(user_id);
+}
+
+/// How many users wait for the limit of users whom no order names, as far as this worker knows.
+pub(crate) fn requests_waiting() -> u64 {
+    INSTRUMENTS.deletions.waiting_users.count() as u64
+}
+
+/// Records [`rate_limited_users`] and [`requests_waiting`].
 pub(crate) fn record_rate_limited() {
-    let count = rate_limited_users();
-    INSTRUMENTS.deletions.rate_limited.record(count, &[]);
+    let instruments = &INSTRUMENTS.deletions;
+    instruments.rate_limited.record(rate_limited_users(), &[]);
+    instruments.requests_waiting.record(requests_waiting(), &[]);
 }
 
 /// Messages in a queue that no worker has taken.

@@ -1,4 +1,4 @@
-//! Which users wait for the deletion rate limit.
+//! Which users wait for a rate limit.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::job::UserId;
 
-/// Users whose deletion waits for the rate limit, and until when. A user whose time is over is not
+/// Users who wait for a rate limit, and until when. A user whose time is over is not
 /// counted any more, even if another worker took the job.
 #[derive(Default)]
 pub(super) struct RateLimited(Mutex<BTreeMap<UserId, Instant>>);
@@ -15,6 +15,10 @@ pub(super) struct RateLimited(Mutex<BTreeMap<UserId, Instant>>);
 impl RateLimited {
     pub(super) fn add(&self, user_id: UserId, wait: Duration) {
         self.0.lock().insert(user_id, Instant::now() + wait);
+    }
+
+    pub(super) fn remove(&self, user_id: UserId) {
+        self.0.lock().remove(&user_id);
     }
 
     pub(super) fn count(&self) -> usize {
@@ -42,5 +46,7 @@ mod tests {
         users.add(one, Duration::from_mins(2));
         users.add(other, Duration::ZERO);
         assert_eq!(users.count(), 1);
+        users.remove(one);
+        assert_eq!(users.count(), 0);
     }
 }

@@ -85,6 +85,7 @@ mod tests {
             not_ready_since: None,
             lanes: None,
             waiting_for_deletion_rate_limit: 0,
+            waiting_for_request_limit: 0,
             oldest_job: None,
             does_operations: true,
         }

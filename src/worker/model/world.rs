@@ -115,6 +115,7 @@ pub(super) fn job(source: usize) -> Job {
         revision: None,
         stands_in_since: None,
         continuation: false,
+        admitted: true,
     }
 }
 

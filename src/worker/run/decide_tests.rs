@@ -26,6 +26,7 @@ fn job(lane: Lane) -> Job {
         revision: None,
         stands_in_since: None,
         continuation: false,
+        admitted: false,
     }
 }
 

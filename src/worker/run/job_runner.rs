@@ -224,6 +224,7 @@ impl JobRunner {
             revision: envelope.revision(),
             stands_in_since: envelope.placeholder_since(),
             continuation: delayed_until.is_some(),
+            admitted: envelope.is_admitted(),
         };
         let continuation = job.continuation;
         let mut outcome = self.drive_in_task(job, cancellation).await;

@@ -8,7 +8,7 @@ use crate::failure::Code;
 use crate::job::{Lane, Source};
 use crate::machine::StateName;
 use crate::ports::batches::FinishedBatch;
-use crate::queue::headers::{PLACEHOLDER_SINCE, REVISION, dead_letter};
+use crate::queue::headers::{ADMITTED, PLACEHOLDER_SINCE, REVISION, dead_letter};
 use crate::queue::{AddedHeaders, Envelope, delay_headers};
 use crate::steps::Interrupt;
 use crate::worker::run::{AccessGone, GivenUp, Outcome};
@@ -163,9 +163,9 @@ impl Settlement<'_> {
             Outcome::Finished(_)
             | Outcome::Cancelled(_)
             | Outcome::Obsolete
-            | Outcome::MoveToArchiveLane(_)
             | Outcome::Delay { .. }
             | Outcome::Interrupted(Interrupt::SliceOver) => Vec::new(),
+            Outcome::MoveToArchiveLane(_) => vec![(ADMITTED, 1_i64.into())],
             Outcome::Reissue { revision } => vec![(REVISION, (*revision).into())],
             // How often workers died with the message still counts.
             Outcome::NotDue { .. }

@@ -5,6 +5,7 @@ mod answers;
 mod deletion;
 mod meddling;
 mod orders;
+mod requests;
 mod stopping;
 
 use std::path::PathBuf;
@@ -94,6 +95,7 @@ impl Bench {
                 delete_grace: Duration::ZERO,
                 deletion_rate_limit: None,
             },
+            requests: None,
             protected: ProtectedSource::nobody(),
             orders: crate::registers::Orders::default(),
             stop_orders: Arc::new(StopRegister::default()),
@@ -157,6 +159,7 @@ impl Bench {
             revision: None,
             stands_in_since: None,
             continuation: false,
+            admitted: false,
         };
         let limits = Cancellation::new(&CancellationToken::new(), &CancellationToken::new(), None);
         Box::pin(drive(&self.services, &job, &limits)).await

@@ -30,7 +30,7 @@ fn assert_limits(admin: &str) {
         let is_there = worker["ready"] == true
             && worker["stoppedBy"].is_null()
             && worker["lanes"]["access"]["slots"].as_u64() > Some(0)
-            && limits["deletionRateLimit"]["allowed"].is_null()
+            && limits["deletionRateLimit"]["allowed"] == 500
             && limits["deletionRateLimit"]["usersWaiting"] == 0;
         if is_there {
             Ok(())

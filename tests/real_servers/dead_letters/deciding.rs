@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ask, fail_calls};
 use crate::support::population::deletable;
+use crate::support::process::ON_A_TERMINAL;
 use crate::support::world::{DEAD, PATIENCE, World};
 use crate::support::{list, promises, status, trial};
 
@@ -195,13 +196,6 @@ fn assert_in_audit_log(world: &World) {
         .collect::<Vec<_>>()
     );
 }
-
-/// Becomes its arguments on a terminal of its own.
-const ON_A_TERMINAL: [&str; 3] = [
-    "python3",
-    "-c",
-    "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))",
-];
 
 trial!(
     "on a terminal a change needs a reason, and nothing is changed without one",

@@ -134,6 +134,7 @@ fn assert_published_as_it_was(world: &World, place: usize) {
     let names: BTreeSet<&str> = headers.keys().map(String::as_str).collect();
     let kept = [
         "traceparent",
+        "x-offboarder-admitted",
         "x-offboarder-replayed-at",
         "x-offboarder-replayed-fault",
         "x-offboarder-replays",

@@ -8,6 +8,13 @@ use std::time::Duration;
 
 use super::eventually;
 
+/// Becomes its arguments on a terminal of its own.
+pub(crate) const ON_A_TERMINAL: [&str; 3] = [
+    "python3",
+    "-c",
+    "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))",
+];
+
 /// A command that the kernel ends with the thread that started it, even when that is killed.
 /// `setpriv` becomes the program, so the pid is the program's.
 pub(crate) fn command(program: &Path) -> Command {

@@ -1,4 +1,4 @@
-//! The count of the deletion rate limit: deletions by time, and for how long it is complete.
+//! The counts of the rate limits: users by time, and for how long a count is complete.
 
 use std::time::Duration;
 
@@ -6,48 +6,66 @@ use jiff::Timestamp;
 use redb::{Database, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use crate::job::UserId;
-use crate::limits::DeletionRateLimit;
-use crate::ports::DeletionAdmission;
+use crate::limits::RateLimit;
+use crate::ports::{Admission, CountOf};
 
-/// Who was deleted, and when, in milliseconds since 1970. `seen:USER` is a deletion that was
-/// concluded from the archive store.
-const DELETIONS: TableDefinition<'_, &str, i64> = TableDefinition::new("deletions");
-/// `window`: the count is complete for that many milliseconds.
+/// The count is complete for that many milliseconds.
 const REACH: TableDefinition<'_, &str, i64> = TableDefinition::new("deletions_reach");
-const WINDOW: &str = "window";
+
+/// Who was counted, and when, in milliseconds since 1970. `seen:USER` was concluded from the archive
+/// store.
+const fn table_of(of: CountOf) -> TableDefinition<'static, &'static str, i64> {
+    TableDefinition::new(match of {
+        CountOf::Deletions => "deletions",
+        CountOf::Requests => "requests",
+    })
+}
+
+/// The row of [`REACH`].
+const fn window_of(of: CountOf) -> &'static str {
+    match of {
+        CountOf::Deletions => "window",
+        CountOf::Requests => "requests",
+    }
+}
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn window(writing: &WriteTransaction) -> Result<i64, redb::Error> {
+fn window(writing: &WriteTransaction, of: CountOf) -> Result<i64, redb::Error> {
     Ok(writing
         .open_table(REACH)?
-        .get(WINDOW)?
+        .get(window_of(of))?
         .map_or(0, |window| window.value()))
 }
 
-pub(super) fn reaches(database: &Database, reach: Duration) -> Result<bool, redb::Error> {
-    Ok(window(&database.begin_write()?)? >= millis(reach))
+pub(super) fn reaches(
+    database: &Database,
+    of: CountOf,
+    reach: Duration,
+) -> Result<bool, redb::Error> {
+    Ok(window(&database.begin_write()?, of)? >= millis(reach))
 }
 
 pub(super) fn admit(
     database: &Database,
+    of: CountOf,
     user_id: UserId,
-    limit: DeletionRateLimit,
+    limit: RateLimit,
     now: Timestamp,
-) -> Result<DeletionAdmission, redb::Error> {
+) -> Result<Admission, redb::Error> {
     let now = now.as_millisecond();
     let per = millis(limit.per);
     let writing = database.begin_write()?;
-    let window = window(&writing)?;
+    let window = window(&writing, of)?;
     if window < per {
         writing.abort()?;
-        return Ok(DeletionAdmission::Unknown);
+        return Ok(Admission::Unknown);
     }
 
     let admission = {
-        let mut table = writing.open_table(DELETIONS)?;
+        let mut table = writing.open_table(table_of(of))?;
         table.retain(|_, at| at > now.saturating_sub(window))?;
         let key = user_id.to_string();
         let since = now.saturating_sub(per);
@@ -65,14 +83,14 @@ pub(super) fn admit(
             .len()
             .checked_sub(usize::try_from(limit.count).unwrap_or(usize::MAX));
         match over.and_then(|over| times.get(over)) {
-            _ if own.is_some() => DeletionAdmission::Counted,
+            _ if own.is_some() => Admission::Counted,
             Some(next) => {
                 let wait_ms = next.saturating_add(per).saturating_sub(now).clamp(1, per);
-                DeletionAdmission::Wait(Duration::from_millis(wait_ms.unsigned_abs()))
+                Admission::Wait(Duration::from_millis(wait_ms.unsigned_abs()))
             }
             None => {
                 table.insert(key.as_str(), now)?;
-                DeletionAdmission::Counted
+                Admission::Counted
             }
         }
     };
@@ -82,14 +100,15 @@ pub(super) fn admit(
 
 pub(super) fn restore(
     database: &Database,
+    of: CountOf,
     reach: Duration,
     deletions: &[(UserId, Timestamp)],
 ) -> Result<(), redb::Error> {
     let writing = database.begin_write()?;
-    let reach = window(&writing)?.max(millis(reach));
+    let reach = window(&writing, of)?.max(millis(reach));
 
     {
-        let mut table = writing.open_table(DELETIONS)?;
+        let mut table = writing.open_table(table_of(of))?;
         for (user_id, at) in deletions {
             let key = seen(*user_id);
             let at = at.as_millisecond();
@@ -99,7 +118,7 @@ pub(super) fn restore(
                 table.insert(key.as_str(), at)?;
             }
         }
-        writing.open_table(REACH)?.insert(WINDOW, reach)?;
+        writing.open_table(REACH)?.insert(window_of(of), reach)?;
     }
     Ok(writing.commit()?)
 }
@@ -126,38 +145,53 @@ mod tests {
     #[tokio::test]
     async fn the_count_outlives_the_process() {
         let directory = tempfile::tempdir().unwrap();
-        let limit = DeletionRateLimit {
+        let limit = RateLimit {
             count: 2,
             per: HOUR,
         };
         {
             let store = EmbeddedCheckpoints::open(directory.path(), Clock::system()).unwrap();
             assert_eq!(
-                store.admit_deletion(user(1), limit).await.unwrap(),
-                DeletionAdmission::Unknown
+                store
+                    .admit(CountOf::Deletions, user(1), limit)
+                    .await
+                    .unwrap(),
+                Admission::Unknown
             );
-            store.restore_deletions(HOUR, &[]).await.unwrap();
+            store
+                .restore_count(CountOf::Deletions, HOUR, &[])
+                .await
+                .unwrap();
             for number in [1, 2, 1, 2] {
                 assert_eq!(
-                    store.admit_deletion(user(number), limit).await.unwrap(),
-                    DeletionAdmission::Counted,
+                    store
+                        .admit(CountOf::Deletions, user(number), limit)
+                        .await
+                        .unwrap(),
+                    Admission::Counted,
                     "{number}"
                 );
             }
         }
         let store = EmbeddedCheckpoints::open(directory.path(), Clock::system()).unwrap();
-        let DeletionAdmission::Wait(wait) = store.admit_deletion(user(3), limit).await.unwrap()
+        let Admission::Wait(wait) = store
+            .admit(CountOf::Deletions, user(3), limit)
+            .await
+            .unwrap()
         else {
             panic!("two of two")
         };
         assert!(wait > Duration::from_mins(59) && wait <= HOUR, "{wait:?}");
-        let longer = DeletionRateLimit {
+        let longer = RateLimit {
             count: 2,
             per: HOUR * 2,
         };
         assert_eq!(
-            store.admit_deletion(user(3), longer).await.unwrap(),
-            DeletionAdmission::Unknown,
+            store
+                .admit(CountOf::Deletions, user(3), longer)
+                .await
+                .unwrap(),
+            Admission::Unknown,
             "the count is not complete for two hours"
         );
     }
@@ -167,40 +201,34 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::create(directory.path().join("x")).unwrap();
         let now = Timestamp::from_second(1_000_000).unwrap();
-        let limit = DeletionRateLimit {
+        let limit = RateLimit {
             count: 2,
             per: HOUR,
         };
         restore(
             &database,
+            CountOf::Deletions,
             HOUR,
             &[(user(1), now), (user(2), now), (user(9), now)],
         )
         .unwrap();
         let count = |number, seconds: i64| {
             let at = Timestamp::from_second(1_000_000 + seconds).unwrap();
-            admit(&database, user(number), limit, at).unwrap()
+            admit(&database, CountOf::Deletions, user(number), limit, at).unwrap()
         };
         assert_eq!(
             count(1, 0),
-            DeletionAdmission::Wait(HOUR),
+            Admission::Wait(HOUR),
             "two others count, and its own restored deletion does not admit it"
         );
-        assert_eq!(
-            count(2, 600),
-            DeletionAdmission::Counted,
-            "one other counts"
-        );
-        assert_eq!(count(2, 700), DeletionAdmission::Counted, "it was counted");
+        assert_eq!(count(2, 600), Admission::Counted, "one other counts");
+        assert_eq!(count(2, 700), Admission::Counted, "it was counted");
         assert_eq!(
             count(1, 3599),
-            DeletionAdmission::Wait(Duration::from_secs(1)),
+            Admission::Wait(Duration::from_secs(1)),
             "until the restored deletion of user 9 is old"
         );
-        assert_eq!(count(1, 3600), DeletionAdmission::Counted);
-        assert_eq!(
-            count(3, 3600),
-            DeletionAdmission::Wait(Duration::from_mins(10))
-        );
+        assert_eq!(count(1, 3600), Admission::Counted);
+        assert_eq!(count(3, 3600), Admission::Wait(Duration::from_mins(10)));
     }
 }
