@@ -25,6 +25,7 @@ mod limits;
 mod machine;
 mod manifest;
 mod operations;
+mod people;
 mod ports;
 mod printable;
 mod profile;

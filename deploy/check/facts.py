@@ -31,9 +31,11 @@ MORE_METRICS = {
     "offboarder_quota_per_second",
     "offboarder_unhealthy",
     "offboarder_admin_refused_total",
+    "offboarder_denied_total",
+    "offboarder_people_unreadable",
 }
 # Fixed words and HTTP statuses; `le` is Prometheus' own.
-LABELS = {"outcome", "from", "to", "step", "queue", "lane", "class", "status", "kind", "reason", "cause", "guard", "le"}
+LABELS = {"outcome", "from", "to", "step", "queue", "lane", "class", "status", "kind", "reason", "cause", "guard", "permission", "le"}
 faults = []
 
 

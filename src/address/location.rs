@@ -6,14 +6,14 @@ use url::{Host, Url};
 
 use super::parts::Parts;
 
-/// Where the list of protected users is.
+/// Where a small file is that people write: the protected list, the people file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ProtectedLocation {
+pub(crate) enum DocumentLocation {
     File(PathBuf),
     S3 { bucket: String, key: String },
 }
 
-impl ProtectedLocation {
+impl DocumentLocation {
     /// Reads a path, a `file:` URL or `s3://bucket/key`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Some(path) = file_url(text) {
@@ -32,6 +32,37 @@ impl ProtectedLocation {
         }
     }
 }
+
+/// Where a set of public keys is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeySetLocation {
+    File(PathBuf),
+    Url(Url),
+}
+
+impl KeySetLocation {
+    /// Reads a path, a `file:` URL, `https://…`, or `http://` on loopback: who can change the answer can sign in as anybody.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if let Some(path) = file_url(text) {
+            return path.map(Self::File);
+        }
+        if !text.contains("://") {
+            return Ok(Self::File(PathBuf::from(text)));
+        }
+        let url = Url::parse(text).map_err(|why| format!("is not a URL ({why}); {KEY_SET}"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(format!(
+                "holds credentials, and public keys need none; {KEY_SET}"
+            ));
+        }
+        match (url.scheme(), is_loopback(&url)) {
+            ("https", _) | ("http", true) => Ok(Self::Url(url)),
+            _ => Err(format!("is no https URL and no file; {KEY_SET}")),
+        }
+    }
+}
+
+const KEY_SET: &str = "give one such as https://idp.example.com/.well-known/jwks.json";
 
 /// Accepts `https`, and `http` on loopback, where no one can listen in. Refuses credentials: logs
 /// would show them.
@@ -130,22 +161,45 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_key_set_is_a_file_or_at_a_url_that_nobody_can_change_on_the_way() {
+        let file = |path: &str| Ok(KeySetLocation::File(path.into()));
+        assert_eq!(KeySetLocation::parse("keys.json"), file("keys.json"));
+        assert_eq!(KeySetLocation::parse("file:///k.json"), file("/k.json"));
+        for url in [
+            "https://idp.example.com/keys?x=1",
+            "http://127.0.0.1:8080/keys",
+        ] {
+            assert!(matches!(
+                KeySetLocation::parse(url),
+                Ok(KeySetLocation::Url(_))
+            ));
+        }
+        for bad in [
+            "http://idp.example.com/keys",
+            "https://ada:x@idp.example.com/keys",
+            "s3://bucket/keys",
+        ] {
+            assert!(KeySetLocation::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn the_protected_list_is_a_file_or_an_object() {
         assert_eq!(
-            ProtectedLocation::parse("a/b.txt"),
-            Ok(ProtectedLocation::File(PathBuf::from("a/b.txt")))
+            DocumentLocation::parse("a/b.txt"),
+            Ok(DocumentLocation::File(PathBuf::from("a/b.txt")))
         );
         assert_eq!(
-            ProtectedLocation::parse("file:./b"),
-            Ok(ProtectedLocation::File(PathBuf::from("./b")))
+            DocumentLocation::parse("file:./b"),
+            Ok(DocumentLocation::File(PathBuf::from("./b")))
         );
-        let object = ProtectedLocation::S3 {
+        let object = DocumentLocation::S3 {
             bucket: "b".to_owned(),
             key: "k/l".to_owned(),
         };
-        assert_eq!(ProtectedLocation::parse("s3://b/k/l"), Ok(object));
+        assert_eq!(DocumentLocation::parse("s3://b/k/l"), Ok(object));
         for bad in ["s3://b", "s3://b/k/", "https://h/list"] {
-            assert!(ProtectedLocation::parse(bad).is_err(), "{bad}");
+            assert!(DocumentLocation::parse(bad).is_err(), "{bad}");
         }
     }
 

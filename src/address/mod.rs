@@ -16,7 +16,7 @@ mod runbook;
 mod tls_files;
 
 pub(crate) use broker::BrokerUrl;
-pub(crate) use location::{ProtectedLocation, file_url, s3_url, web_url};
+pub(crate) use location::{DocumentLocation, KeySetLocation, file_url, s3_url, web_url};
 pub(crate) use management::ManagementUrl;
 pub(crate) use masked::{masked, may_hold_a_password};
 pub(crate) use redis::{BesideUrl, RedisKind, RedisUrl};

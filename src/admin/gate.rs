@@ -1,4 +1,6 @@
-//! Decides who may use the API: the holders of the two tokens, or, without tokens, this machine.
+//! Decides who may use the API: people with a key, the holders of the two tokens, or, without both, this machine.
+
+use std::sync::Arc;
 
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::uri::Authority;
@@ -6,52 +8,49 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::caller::{Caller, SignIn};
+use super::jwt::JwtVerifier;
 use super::problem::Problem;
+use crate::people::People;
+use crate::registers::PeopleWatch;
 use crate::secret::Secret;
 
-/// The tokens of the API; without any, only this machine may use it.
-pub(crate) struct Tokens {
+/// Where proxies put their JWT if not into `Authorization`: Cloudflare Access and Pomerium.
+const ASSERTIONS: [&str; 2] = ["cf-access-jwt-assertion", "x-pomerium-jwt-assertion"];
+
+/// Who may use the API; without tokens and people, only this machine may.
+#[derive(Default)]
+pub(crate) struct Access {
     pub(crate) operator: Option<Secret>,
     pub(crate) reader: Option<Secret>,
+    pub(crate) people: Option<Arc<PeopleWatch>>,
+    /// A proxy that signs people in; there are people then.
+    pub(crate) jwt: Option<Arc<JwtVerifier>>,
 }
 
 /// The digests of the tokens. Digests have one length, so a comparison does not reveal the length of a token.
 pub(super) struct Gate {
     operator: Option<[u8; 32]>,
     reader: Option<[u8; 32]>,
+    people: Option<Arc<PeopleWatch>>,
+    jwt: Option<Arc<JwtVerifier>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Operator,
-    Reader,
-    /// Reads and writes: only this machine can reach the worker.
-    Loopback,
+/// Why a request is refused.
+pub(super) struct Refusal {
+    pub(super) problem: Box<Problem>,
+    /// A label of the metric.
+    pub(super) reason: &'static str,
 }
 
-impl Role {
-    /// For the audit log.
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator token",
-            Self::Reader => "read token",
-            Self::Loopback => "loopback, no token",
-        }
-    }
-}
-
-impl Role {
-    /// Refuses who may only read.
-    pub(super) fn act(self) -> Result<(), Problem> {
-        match self {
-            Self::Operator | Self::Loopback => Ok(()),
-            Self::Reader => {
-                let detail =
-                    "this token is read-only; use the operator token (OFFBOARDER_ADMIN_TOKEN)";
-                Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
-            }
-        }
-    }
+fn refuse<T>(
+    status: StatusCode,
+    code: &'static str,
+    detail: impl Into<String>,
+    reason: &'static str,
+) -> Result<T, Refusal> {
+    let problem = Box::new(Problem::new(status, code, detail));
+    Err(Refusal { problem, reason })
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -59,71 +58,157 @@ fn digest(token: &str) -> [u8; 32] {
 }
 
 impl Gate {
-    pub(super) fn new(tokens: &Tokens) -> Self {
-        let kept = |token: &Option<Secret>| token.as_ref().map(|token| digest(token.expose()));
+    pub(super) fn new(access: Access) -> Self {
+        let kept = |token: Option<Secret>| token.map(|token| digest(token.expose()));
         Self {
-            operator: kept(&tokens.operator),
-            reader: kept(&tokens.reader),
+            operator: kept(access.operator),
+            reader: kept(access.reader),
+            people: access.people,
+            jwt: access.jwt,
         }
     }
 
-    /// The role of a request, or why it is refused.
+    /// Who sends a request, or why it is refused.
     pub(super) fn admit(
         &self,
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
-    ) -> Result<Role, Problem> {
+    ) -> Result<Caller, Refusal> {
         let writes = !matches!(*method, Method::GET | Method::HEAD);
-        if self.operator.is_none() && self.reader.is_none() {
-            return from_here(uri, headers, writes).map(|()| Role::Loopback);
+        if self.operator.is_none() && self.reader.is_none() && self.people.is_none() {
+            let local = Caller::token(SignIn::Loopback, false);
+            return from_here(uri, headers, writes).map(|()| local);
         }
-        match self.role(headers) {
-            Some(role) if writes => role.act().map(|()| role),
-            Some(role) => Ok(role),
-            None => {
-                let detail = "send a token: `Authorization: Bearer …` (OFFBOARDER_ADMIN_TOKEN, OFFBOARDER_ADMIN_READ_TOKEN)";
-                Err(Problem::new(
+        let bearer = bearer(headers);
+        let known = bearer.map(|token| self.holder(token)).transpose()?;
+        match known.flatten() {
+            Some(caller) if writes && caller.sign_in == SignIn::ReadToken => {
+                let detail =
+                    "this token is read-only; use the operator token (OFFBOARDER_ADMIN_TOKEN)";
+                return refuse(StatusCode::FORBIDDEN, "forbidden", detail, "read_token");
+            }
+            Some(caller) => return Ok(caller),
+            None => {}
+        }
+        if let Some(verifier) = &self.jwt
+            && let Some(jwt) = bearer.filter(|token| is_jwt(token)).or(assertion(headers))
+        {
+            let caller = self.signed_in(verifier, jwt)?;
+            if writes && is_of_another_page(uri, headers) {
+                let detail = "a web page of another origin must not write";
+                return refuse(
+                    StatusCode::FORBIDDEN,
+                    "foreign_origin",
+                    detail,
+                    "foreign_origin",
+                );
+            }
+            return Ok(caller);
+        }
+        let detail = "send a person's key or a token: `Authorization: Bearer …` (`offboarder people add`, OFFBOARDER_ADMIN_TOKEN, OFFBOARDER_ADMIN_READ_TOKEN)";
+        let reason = if headers.contains_key(AUTHORIZATION) {
+            "wrong_token"
+        } else {
+            "no_token"
+        };
+        refuse(StatusCode::UNAUTHORIZED, "unauthorized", detail, reason)
+    }
+
+    /// Whose token or key it is. It is compared with both tokens in any case, so that the time taken does not reveal which
+    /// one matches.
+    fn holder(&self, token: &str) -> Result<Option<Caller>, Refusal> {
+        let given = digest(token);
+        let is = |known: &Option<[u8; 32]>| known.is_some_and(|known| known.ct_eq(&given).into());
+        let [operator, reader] = [is(&self.operator), is(&self.reader)];
+        if operator || reader {
+            let sign_in = if operator {
+                SignIn::OperatorToken
+            } else {
+                SignIn::ReadToken
+            };
+            return Ok(Some(Caller::token(sign_in, self.people.is_some())));
+        }
+        let Some(people) = self.people()? else {
+            return Ok(None);
+        };
+        let person = people.with_key(token);
+        Ok(person.map(|person| Caller::person(person, SignIn::Key)))
+    }
+
+    /// The person whom a JWT names. The role comes from the people file, so that it ends with the entry there.
+    fn signed_in(&self, verifier: &JwtVerifier, jwt: &str) -> Result<Caller, Refusal> {
+        let name = match verifier.name(jwt) {
+            Ok(name) => name,
+            Err(why) => {
+                let detail = format!("the JWT is not accepted: {why}");
+                return refuse(
                     StatusCode::UNAUTHORIZED,
                     "unauthorized",
                     detail,
-                ))
+                    "wrong_jwt",
+                );
             }
+        };
+        let people = self.people()?.unwrap_or_default();
+        if let Some(person) = people.named(&name) {
+            return Ok(Caller::person(person, SignIn::Proxy));
         }
+        let detail = "the JWT is right, and its name is not in the people file; ask an admin for `offboarder people add --no-key`";
+        refuse(StatusCode::FORBIDDEN, "forbidden", detail, "unknown_person")
     }
 
-    /// Compares with both tokens in any case, so that the time taken does not reveal which one matches.
-    fn role(&self, headers: &HeaderMap) -> Option<Role> {
-        let given = headers.get(AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, token) = given.split_once(' ')?;
-        let given = digest(token.trim());
-        let is = |known: &Option<[u8; 32]>| known.is_some_and(|known| known.ct_eq(&given).into());
-        let [operator, reader] = [is(&self.operator), is(&self.reader)];
-        match scheme.eq_ignore_ascii_case("bearer") {
-            true if operator => Some(Role::Operator),
-            true if reader => Some(Role::Reader),
-            true | false => None,
-        }
+    fn people(&self) -> Result<Option<Arc<People>>, Refusal> {
+        let people = self.people.as_ref().map(|people| people.now());
+        people.transpose().map_err(|_logged| Refusal {
+            problem: Box::new(Problem::no_people()),
+            reason: "people_unreadable",
+        })
     }
 }
 
-impl Problem {
-    /// Why a request was refused: a label of the metric.
-    pub(super) fn refusal(&self, gave_a_token: bool) -> &'static str {
-        match (self.asks_for_a_token(), gave_a_token) {
-            (true, true) => "wrong_token",
-            (true, false) => "no_token",
-            (false, true) => "read_token",
-            (false, false) => "foreign_host",
-        }
+fn is_jwt(token: &str) -> bool {
+    token.matches('.').count() == 2
+}
+
+fn assertion(headers: &HeaderMap) -> Option<&str> {
+    let mut given = ASSERTIONS.iter().filter_map(|name| headers.get(*name));
+    given.next()?.to_str().ok()
+}
+
+/// A browser sends a proxy's cookie with the requests of any page, and the proxy adds its JWT. So a page that writes has to be
+/// ours.
+fn is_of_another_page(uri: &Uri, headers: &HeaderMap) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site != "same-origin" && site != "none";
     }
+    let Some(origin) = headers.get(ORIGIN) else {
+        return false;
+    };
+    let ours = host(uri, headers).map(|host| host.to_string());
+    let origin = origin.to_str().ok();
+    let theirs = origin.and_then(|origin| origin.split_once("://"));
+    theirs.map(|(_scheme, host)| host) != ours.as_deref()
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let given = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = given.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Without tokens, any program on this machine may use the API, but not a web page in a browser on this machine. A page
 /// that points its own name at this address (DNS rebinding) sends that name as the Host, and a page that writes sends
 /// its Origin.
-fn from_here(uri: &Uri, headers: &HeaderMap, writes: bool) -> Result<(), Problem> {
-    let refuse = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "foreign_host", detail));
+fn from_here(uri: &Uri, headers: &HeaderMap, writes: bool) -> Result<(), Refusal> {
+    let refuse = |detail: &str| {
+        refuse(
+            StatusCode::FORBIDDEN,
+            "foreign_host",
+            detail,
+            "foreign_host",
+        )
+    };
     let Some(host) = host(uri, headers).filter(is_loopback) else {
         return refuse(
             "without a token the API accepts only localhost and loopback addresses as the Host",
@@ -165,143 +250,5 @@ fn is_loopback(host: &Authority) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn gate(operator: Option<&str>, reader: Option<&str>) -> Gate {
-        Gate::new(&Tokens {
-            operator: operator.map(Secret::new),
-            reader: reader.map(Secret::new),
-        })
-    }
-
-    fn admit(gate: &Gate, method: &Method, headers: &[(&'static str, &str)]) -> Result<Role, u16> {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        let problem = |problem: Problem| {
-            serde_json::to_value(problem).unwrap()["status"]
-                .as_u64()
-                .unwrap()
-        };
-        let admitted = gate.admit(method, &Uri::from_static("/pause"), &headers.collect());
-        admitted.map_err(|why| u16::try_from(problem(why)).unwrap())
-    }
-
-    #[test]
-    fn a_reader_may_not_act_though_it_may_ask_for_anything() {
-        assert!(Role::Reader.act().is_err());
-        assert_eq!(Role::Operator.act(), Ok(()));
-        assert_eq!(Role::Loopback.act(), Ok(()));
-    }
-
-    #[test]
-    fn each_token_has_its_role_and_other_tokens_are_refused() {
-        let gate_of_both = gate(Some("s3cret"), Some("reads"));
-        let with = |gate: &Gate, method: &Method, token: &str| {
-            admit(gate, method, &[("authorization", token)])
-        };
-        let both = |method: &Method, token: &str| with(&gate_of_both, method, token);
-        assert_eq!(both(&Method::POST, "Bearer s3cret"), Ok(Role::Operator));
-        assert_eq!(both(&Method::GET, "bearer reads"), Ok(Role::Reader));
-        for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
-            assert_eq!(both(&method, "Bearer reads"), Err(403), "{method}");
-        }
-        for wrong in [
-            "Bearer s3cre",
-            "Bearer s3crett",
-            "Basic s3cret",
-            "s3cret",
-            "Bearer ",
-            "Bearer",
-            "",
-        ] {
-            assert_eq!(both(&Method::GET, wrong), Err(401), "{wrong}");
-        }
-        assert_eq!(
-            admit(&gate_of_both, &Method::GET, &[("host", "localhost")]),
-            Err(401)
-        );
-        // If there is only a read token, nothing can write.
-        let readers = gate(None, Some("reads"));
-        assert_eq!(
-            with(&readers, &Method::GET, "Bearer reads"),
-            Ok(Role::Reader)
-        );
-        assert_eq!(with(&readers, &Method::POST, "Bearer reads"), Err(403));
-        assert_eq!(
-            admit(&readers, &Method::POST, &[("host", "localhost")]),
-            Err(401)
-        );
-    }
-
-    #[test]
-    fn addresses_and_localhost_are_this_host_and_other_names_are_not() {
-        let of = |host: &str| {
-            let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
-            is_of_another_host(&Uri::from_static("/metrics"), &headers)
-        };
-        for host in [
-            "localhost:9464",
-            "LOCALHOST",
-            "127.0.0.1:9464",
-            "[::1]:9464",
-            "10.0.0.7:9464",
-        ] {
-            assert!(!of(host), "{host}");
-        }
-        for host in [
-            "attacker.example:9464",
-            "127.0.0.1.nip.io",
-            "localhost.attacker.example",
-            "a b",
-        ] {
-            assert!(of(host), "{host}");
-        }
-        assert!(!is_of_another_host(
-            &Uri::from_static("/metrics"),
-            &HeaderMap::new()
-        ));
-    }
-
-    #[test]
-    fn without_tokens_only_this_machine_is_admitted_and_no_page_of_another_origin_writes() {
-        let open = gate(None, None);
-        let get = |host: &str| admit(&open, &Method::GET, &[("host", host)]);
-        for host in [
-            "localhost:9464",
-            "127.0.0.1:9464",
-            "127.8.8.8",
-            "[::1]:9464",
-            "LOCALHOST",
-        ] {
-            assert_eq!(get(host), Ok(Role::Loopback), "{host}");
-        }
-        for host in [
-            "attacker.example",
-            "localhost.attacker.example",
-            "192.0.2.1:9464",
-            "127.0.0.1.nip.io",
-            "",
-        ] {
-            assert_eq!(get(host), Err(403), "{host}");
-        }
-        assert_eq!(admit(&open, &Method::GET, &[]), Err(403));
-        let from = |origin| {
-            admit(
-                &open,
-                &Method::POST,
-                &[("host", "localhost:9464"), ("origin", origin)],
-            )
-        };
-        assert_eq!(from("http://localhost:9464"), Ok(Role::Loopback));
-        for origin in [
-            "http://attacker.example",
-            "http://localhost:3000",
-            "https://localhost:9464",
-            "null",
-        ] {
-            assert_eq!(from(origin), Err(403), "{origin}");
-        }
-    }
-}
+#[path = "gate_tests.rs"]
+mod tests;

@@ -1,10 +1,12 @@
 //! The HTTP server of a worker: `/healthz`, `/readyz`, `/metrics`, and the API for operators.
 
 mod api;
+mod caller;
 mod connections;
 mod etag;
 mod gate;
 mod guesses;
+mod jwt;
 mod members;
 mod openapi;
 mod picked;
@@ -31,7 +33,8 @@ use crate::telemetry::metrics::{self, Exposition};
 use problem::Problem;
 
 pub(crate) use api::{Api, Deployment, ShownSetting};
-pub(crate) use gate::Tokens;
+pub(crate) use gate::Access;
+pub(crate) use jwt::{JwtRules, JwtVerifier};
 
 /// What `/readyz` and `/healthz` ask the process; empty if all is well.
 pub(crate) trait ProcessState: Send + Sync {

@@ -86,6 +86,17 @@ impl Problem {
         }
     }
 
+    /// Who may sign in is unknown. The caller may be nobody, so that the cause is only in the log.
+    pub(super) fn no_people() -> Self {
+        let detail = "the people file cannot be used now, so that no key is known; the log of this worker says why, and tokens work";
+        let code = Code::SettingsUnreadable.as_str();
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        Self {
+            retry_after: Some(RETRY_AFTER),
+            ..problem
+        }
+    }
+
     /// A service took too long; which one is unknown.
     pub(super) fn timeout(within: Duration) -> Self {
         let detail = format!(

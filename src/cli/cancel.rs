@@ -1,3 +1,4 @@
+use super::acting::acting;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::input::{FileArgs, Purpose, users};
@@ -6,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::job::{BatchId, UserId};
 use crate::operations::cancel::{CancelReport, CancelTarget, Cancelling};
+use crate::people::Permission;
 
 /// The table names at most this many users of a kind; `--output json` names all.
 const NAMED: usize = 20;
@@ -36,6 +38,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
+    let acting = acting(settings, Permission::Submit).await?;
     let target = if let Some(batch) = &args.batch {
         CancelTarget::Batch(batch.clone())
     } else {
@@ -62,7 +65,9 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
     };
     args.act
         .agree(&format!("{whom} will be cancelled. Continue?"))?;
-    let cancelled = cancelling.cancel(&target, &args.act.operator()).await;
+    let cancelled = cancelling
+        .cancel(&target, &args.act.operator(&acting))
+        .await;
     let report = cancelled.done;
 
     match args.output.output {

@@ -5,6 +5,12 @@ use super::table::{Column, extra, keep};
 type Columns<const N: usize> = [Column<'static>; N];
 
 pub(super) const HOLDS: Columns<4> = [keep("user"), keep("since"), extra("by", 1), keep("why")];
+pub(super) const PEOPLE: Columns<4> = [
+    keep("name"),
+    keep("role"),
+    keep("signs in with"),
+    extra("permissions", 1),
+];
 pub(super) const BATCHES: Columns<7> = [
     keep("batch"),
     keep("users"),

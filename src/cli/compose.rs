@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::compose_documents::{self, s3_reader};
 use super::exit::CliError;
 use crate::adapters::amqp::AmqpBroker;
 use crate::adapters::directory::DirectoryStore;
@@ -17,7 +18,7 @@ use crate::adapters::redis::{
 };
 use crate::adapters::s3::{S3Options, S3Store};
 use crate::adapters::tutorial::Client;
-use crate::address::{ProtectedLocation, RedisUrl};
+use crate::address::RedisUrl;
 use crate::archive::ArchiveMemory;
 use crate::clock::Clock;
 use crate::config::{AccessKey, Archive, ArchiveLocation, CheckpointsUrl, Cxone, Queue, Settings};
@@ -31,12 +32,10 @@ use crate::ports::batches::Batches;
 use crate::ports::operations::Operations;
 use crate::ports::queue::Broker;
 use crate::ports::users::UserIndex;
-use crate::ports::{
-    ArchiveStore, Checkpoints, ObjectKey, Quotas, SharedStores, Tenant, WorkerRegistry,
-};
+use crate::ports::{ArchiveStore, Checkpoints, Quotas, SharedStores, Tenant, WorkerRegistry};
 use crate::profile::TenantProfile;
 use crate::progress::Progress;
-use crate::registers::{Orders, ProtectedSource, SharedRead, StopRegister};
+use crate::registers::{Orders, SharedRead, StopRegister};
 use crate::steps::Services;
 
 /// Longer than a gateway that restarts one of its processes, or a replica that lags, takes to answer correctly again.
@@ -281,36 +280,11 @@ pub(super) async fn s3_store(
     Ok(S3Store::connect(options).await?)
 }
 
-/// How to read a bucket of that S3.
-fn s3_reader<'a>(settings: &'a Archive, bucket: &'a str) -> S3Options<'a> {
-    S3Options {
-        bucket,
-        prefix: "",
-        force_path_style: settings.force_path_style,
-        ca: settings.ca.as_ref(),
-        retention: None,
-        kms_key: None,
-        clock: Clock::system(),
-    }
-}
-
 pub(super) fn broker(settings: &Queue) -> Result<Arc<dyn Broker>, CliError> {
     let broker = AmqpBroker::new(&settings.url, settings.tls.clone())?;
     Ok(match settings.management.clone() {
         Some(management) => Arc::new(broker.with_management(management)),
         None => Arc::new(broker),
-    })
-}
-
-/// The protected list; an object of a bucket is read with the same credentials as the archive.
-pub(super) async fn protected(settings: &Settings) -> Result<ProtectedSource, CliError> {
-    Ok(match &settings.guard.protected {
-        None => ProtectedSource::nobody(),
-        Some(ProtectedLocation::File(path)) => ProtectedSource::file(path.clone()),
-        Some(ProtectedLocation::S3 { bucket, key }) => {
-            let store = S3Store::connect(s3_reader(&settings.archive, bucket)).await?;
-            ProtectedSource::object(Arc::new(store), ObjectKey(key.clone()))
-        }
     })
 }
 
@@ -354,7 +328,7 @@ pub(super) async fn unproven_services(
             deletion_rate_limit: settings.guard.max_deletions,
         },
         requests: None,
-        protected: protected(settings).await?,
+        protected: compose_documents::protected(settings).await?,
         orders: Orders::default(),
         stop_orders: Arc::new(StopRegister::default()),
         pause: SharedRead::default(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::compose;
+use super::compose_documents;
 use super::exit::CliError;
 use crate::config::{ArchiveLocation, Settings};
 use crate::guards::Hold;
@@ -28,7 +29,7 @@ pub(super) struct Guarded {
 
 impl Guarded {
     pub(super) async fn read(settings: &Settings) -> Result<Self, CliError> {
-        let protected = compose::protected(settings).await?.load().await?;
+        let protected = compose_documents::protected(settings).await?.load().await?;
         if protected.has_patterns() {
             tracing::info!(
                 "the protected list has patterns of user names; only workers can check those"

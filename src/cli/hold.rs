@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::acting::acting;
 use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
@@ -13,6 +14,7 @@ use crate::failure::{Class, Code, Failure};
 use crate::guards::Hold;
 use crate::job::UserId;
 use crate::operations::holds::{HoldChanged, Holds};
+use crate::people::Permission;
 use crate::ports::ArchiveStore;
 use crate::registers::{HoldRecords, OnHold};
 
@@ -78,6 +80,12 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
 }
 
 async fn set(settings: &Settings, change: &Change, on: bool) -> Result<Exit, CliError> {
+    let permission = if on {
+        Permission::Hold
+    } else {
+        Permission::LiftHold
+    };
+    let acting = acting(settings, permission).await?;
     let word = if on { "put on hold" } else { "taken off hold" };
     let purpose = Purpose {
         consequence: "no hold was changed",
@@ -101,7 +109,9 @@ async fn set(settings: &Settings, change: &Change, on: bool) -> Result<Exit, Cli
         checkpoints: checkpoints.as_deref(),
         clock: &Clock::system(),
     };
-    let changed = holds.change(&users, on, &change.act.operator()).await;
+    let changed = holds
+        .change(&users, on, &change.act.operator(&acting))
+        .await;
 
     for HoldChanged {
         user_id,

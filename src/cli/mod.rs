@@ -1,6 +1,7 @@
 //! The commands. Each takes arguments, prints an answer on standard output and logs on standard error, and ends with an
 //! exit status.
 
+mod acting;
 mod audit_log;
 mod bar;
 mod batch;
@@ -8,6 +9,7 @@ mod cancel;
 mod check_message;
 mod columns;
 mod compose;
+mod compose_documents;
 mod dead_letters;
 mod demo;
 mod doctor;
@@ -26,6 +28,7 @@ mod man;
 mod operations;
 mod output;
 mod pause;
+mod people;
 mod plan;
 mod plan_cost;
 mod plan_printer;
@@ -120,6 +123,7 @@ enum Command {
     Resume(pause::ResumeArgs),
     Surge(surge::Args),
     AuditLog(audit_log::Args),
+    People(people::Args),
     CheckMessage(check_message::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
@@ -222,6 +226,7 @@ async fn dispatch(
         Command::Surge(args) => surge::run(args, &Settings::read(&sources())?).await,
         Command::Plan(args) => Box::pin(plan::run(args, &TenantSettings::read(&sources())?)).await,
         Command::AuditLog(args) => audit_log::run(args, &Settings::read(&sources())?).await,
+        Command::People(args) => people::run(args, &Settings::read(&sources())?).await,
         Command::CheckMessage(args) => check_message::run(args),
         Command::Topology(args) => {
             topology::run(

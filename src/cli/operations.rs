@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::acting::acting;
 use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
@@ -8,6 +9,7 @@ use super::output::{ActArgs, Output, OutputArgs, Shown, json, say, table, time};
 use crate::config::{AnySettings, Sources};
 use crate::operations::dead_letters::parse_pace;
 use crate::operations::operation::{OperationView, Place, ShownOperation, StopError};
+use crate::people::Permission;
 use crate::ports::operations::{ItemResult, OperationId, OperationKind};
 
 /// Shows, stops and slows operations: replays, discards and checks of many
@@ -121,8 +123,9 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
             follow(&follower, *id, view.kind, output.output).await
         }
         Verb::Stop { id, act, output } => {
+            let acting = acting(&settings.base, Permission::Replay).await?;
             act.agree(&format!("Operation {id} will be stopped. Continue?"))?;
-            let kind = place.stop(*id, &act.operator()).await?;
+            let kind = place.stop(*id, &act.operator(&acting)).await?;
             follow(&follower, *id, kind, output.output).await
         }
         Verb::Rate {
@@ -131,10 +134,11 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
             act,
             output,
         } => {
+            let acting = acting(&settings.base, Permission::Replay).await?;
             act.agree(&format!(
                 "The rate of operation {id} will be changed. Continue?"
             ))?;
-            place.set_pace(*id, *rate, &act.operator()).await?;
+            place.set_pace(*id, *rate, &act.operator(&acting)).await?;
             show(place, *id, (0, 0), output.output).await
         }
     }

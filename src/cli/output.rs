@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use clap::ValueEnum;
 use jiff::Timestamp;
 
+use super::acting::Acting;
 use super::exit::CliError;
 use super::screen::Screen;
 use super::table::{Column, Grid, wrap};
@@ -219,10 +220,10 @@ impl ActArgs {
         Ok(())
     }
 
-    /// The user of this machine, and the reason given.
-    pub(super) fn operator(&self) -> Operator {
+    /// Who acts, and the reason given.
+    pub(super) fn operator(&self, acting: &Acting) -> Operator {
         Operator {
-            who: who(),
+            who: acting.who.clone(),
             why: self.why.as_ref().or_else(|| self.asked.get()).cloned(),
         }
     }
@@ -262,15 +263,6 @@ pub(super) fn plain_line(text: &str) -> Result<String, &'static str> {
     } else {
         Err(printable::NOT_PLAIN)
     }
-}
-
-pub(super) fn who() -> String {
-    let user = ["SUDO_USER", "USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let who = format!("{}@{}", user.as_deref().unwrap_or("unknown"), host.trim());
-    printable::line(&who).into_owned()
 }
 
 /// Prints one JSON document: the same data, with characters that hide or reorder others escaped.

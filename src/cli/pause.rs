@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::acting::{Acting, acting};
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{ActArgs, ago, say};
@@ -10,6 +11,7 @@ use crate::limits::parse::positive_duration;
 use crate::operations::pause::{
     PauseChange, PauseOrder, let_waiting_on, pause as pause_all, resume as resume_all,
 };
+use crate::people::Permission;
 use crate::ports::ArchiveStore;
 use crate::registers::PauseRecord;
 
@@ -46,24 +48,26 @@ pub(crate) struct ResumeArgs {
 }
 
 pub(super) async fn pause(args: &PauseArgs, settings: &Settings) -> Result<Exit, CliError> {
+    let acting = acting(settings, Permission::Pause).await?;
     let store = compose::archive_store(settings).await?;
     args.act.agree("all workers will be paused. Continue?")?;
     let order = PauseOrder {
         lasts: args.lasts,
         replace: args.replace,
     };
-    let change = pause_all(&store, &Clock::system(), &args.act.operator(), order).await?;
+    let change = pause_all(&store, &Clock::system(), &args.act.operator(&acting), order).await?;
     say(text(&change));
     Ok(Exit::Ok)
 }
 
 pub(super) async fn resume(args: &ResumeArgs, settings: &Settings) -> Result<Exit, CliError> {
+    let acting = acting(settings, Permission::Pause).await?;
     let store = compose::archive_store(settings).await?;
     if args.intake {
-        return resume_intake(args, settings, &store).await;
+        return resume_intake(args, settings, &store, &acting).await;
     }
     args.act.agree("all workers will be resumed. Continue?")?;
-    let change = resume_all(&store, &Clock::system(), &args.act.operator()).await?;
+    let change = resume_all(&store, &Clock::system(), &args.act.operator(&acting)).await?;
     say(text(&change));
     Ok(Exit::Ok)
 }
@@ -72,6 +76,7 @@ async fn resume_intake(
     args: &ResumeArgs,
     settings: &Settings,
     store: &Arc<dyn ArchiveStore>,
+    acting: &Acting,
 ) -> Result<Exit, CliError> {
     let workers = match compose::shared_stores(settings) {
         Some(stores) => stores.workers.workers().await.ok(),
@@ -90,7 +95,7 @@ async fn resume_intake(
     };
     let question = format!("{known} without an order will be off-boarded now. Continue?");
     args.act.agree(&question)?;
-    let operator = args.act.operator();
+    let operator = args.act.operator(acting);
     let_waiting_on(store, &Clock::system(), &operator, waiting).await?;
     say(format!(
         "{known} without an order, as workers know, are let on; each asks again within 5 minutes"

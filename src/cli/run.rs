@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use super::acting::{Acting, acting};
 use super::bar::bar;
 use super::columns;
 use super::compose;
@@ -19,6 +20,7 @@ use crate::config::TenantSettings;
 use crate::failure::Failure;
 use crate::job::{Job, Lane, UserId};
 use crate::operations::submit::Message;
+use crate::people::Permission;
 use crate::steps::{Cancellation, Interrupt, Services};
 use crate::telemetry::span;
 use crate::worker::{Outcome, Shutdown, drive, shutdown_on_signals};
@@ -96,6 +98,7 @@ impl Row {
 }
 
 pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, CliError> {
+    let acting = acting(&settings.base, Permission::Submit).await?;
     let purpose = Purpose {
         consequence: "no user was off-boarded",
         output: args.output.output,
@@ -104,6 +107,7 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
     let users = args.input.read(now, purpose, |_user_id| None)?;
     let name = format!("run-{}", std::process::id());
     let mut services = compose::services(&settings.base, &settings.cxone, &name).await?;
+    record(&acting, &services, &users, args).await?;
     let rehearsing = if args.rehearsal {
         Some(rehearse(&mut services, &users).await?)
     } else {
@@ -160,6 +164,19 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
         .all(|row| matches!(row.result, "finished" | "waiting"));
 
     Ok(if all_ok { users.exit() } else { Exit::Bad })
+}
+
+async fn record(
+    acting: &Acting,
+    services: &Services,
+    users: &Users,
+    args: &Args,
+) -> Result<(), CliError> {
+    let batch = args.input.batch_id.as_ref();
+    let store = &services.archive_store;
+    acting
+        .record("run", store, users.checked.users, batch)
+        .await
 }
 
 /// Begins the rehearsal of the one user.

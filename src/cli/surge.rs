@@ -1,9 +1,11 @@
+use super::acting::acting;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{ActArgs, say};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::operations::surge::{SurgePlaces, lift_surge};
+use crate::people::Permission;
 
 /// Lifts a surge: lanes that stopped because a release failed for one user after the other take users again
 ///
@@ -37,6 +39,7 @@ enum Verb {
 
 pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliError> {
     let Verb::Lift { release, act } = &args.verb;
+    let acting = acting(settings, Permission::Pause).await?;
     let Some(stores) = compose::shared_stores(settings) else {
         return Err(CliError::usage(
             "surges are counted in Redis: set OFFBOARDER_CHECKPOINTS_URL to the URL that the workers use",
@@ -49,7 +52,7 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
         workers: &*stores.workers,
         surges: &*stores.surges,
     };
-    let operator = act.operator();
+    let operator = act.operator(&acting);
     let lifted = lift_surge(&places, &Clock::system(), &operator, release.as_deref()).await?;
     if lifted.releases.is_empty() {
         say("nothing was lifted: no worker is stopped by a surge".to_owned());

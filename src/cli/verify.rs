@@ -8,6 +8,7 @@ use indicatif::{HumanBytes, ProgressBar};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::acting::{Acting, acting};
 use super::bar::bar;
 use super::columns;
 use super::compose;
@@ -27,6 +28,7 @@ use crate::operations::tracker::Interruption;
 use crate::operations::verify::{
     Checked, Checker, KnownManifests, Pacing, Schema, Verdict, Verifier, holdings,
 };
+use crate::people::Permission;
 use crate::ports::ArchiveStore;
 
 /// Checks manifests, their chain, seals and archives against what the store holds
@@ -82,7 +84,8 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
                 None => all_users(&follower).await?,
             };
             if args.detach || users.len() <= MAX_ITEMS {
-                return on_a_worker(args, &follower, users, named.is_none()).await;
+                let acting = acting(&settings, Permission::Look).await?;
+                return on_a_worker(args, &acting, &follower, users, named.is_none()).await;
             }
             note(&format!(
                 "{} users are more than a worker checks in one operation ({MAX_ITEMS}): this command checks them itself",
@@ -119,6 +122,7 @@ async fn all_users(follower: &Follower) -> Result<Vec<UserId>, CliError> {
 /// Makes the check an operation, and follows it.
 async fn on_a_worker(
     args: &Args,
+    acting: &Acting,
     follower: &Follower,
     users: Vec<UserId>,
     all: bool,
@@ -130,7 +134,7 @@ async fn on_a_worker(
     args.act.ask_why()?;
     let manner = Manner::new(args.rate, None, false);
     let order = verify_order(users, all, manner);
-    let begun = place.begin(order, &args.act.operator()).await?;
+    let begun = place.begin(order, &args.act.operator(acting)).await?;
     let became = follower.follow_begun(&begun, args.detach).await?;
     let mut report = Report {
         location: place.store.location(),

@@ -10,10 +10,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::compose;
+use super::compose_documents;
 use super::exit::{CliError, Exit};
-use crate::admin::{self, Api, Deployment, ProcessState as _, ShownSetting, Tokens};
+use crate::admin::{
+    self, Access, Api, Deployment, JwtRules, JwtVerifier, ProcessState as _, ShownSetting,
+};
 use crate::clock::Clock;
-use crate::config::{self, Admin, Cxone, Guard, Settings, Sources, WorkerSettings};
+use crate::config::{self, Cxone, Guard, Jwt, Settings, Sources, WorkerSettings};
 use crate::integrity::Integrity;
 use crate::limits::QuotaClass;
 use crate::operations::fleet::requests_wait;
@@ -21,6 +24,7 @@ use crate::operations::operation::{self, Executor, Place};
 use crate::ports::operations::OperationLine;
 use crate::ports::queue::Broker;
 use crate::ports::{Heartbeat, SharedStores, WorkerRegistry};
+use crate::registers::PeopleWatch;
 use crate::steps::{RequestLimit, Services, SurgeWatch};
 use crate::telemetry::{Telemetry, instance, metrics};
 use crate::worker::{
@@ -87,7 +91,7 @@ pub(super) async fn run(
     let listen = settings.admin.listen;
     let api = Api::new(
         &name,
-        &tokens(&settings.admin),
+        access(&settings).await?,
         services,
         stores.clone(),
         broker,
@@ -233,11 +237,40 @@ fn deployment(sources: &Sources, settings: &Settings, cxone: &Cxone) -> Deployme
     }
 }
 
-fn tokens(settings: &Admin) -> Tokens {
-    Tokens {
-        operator: settings.token.clone(),
-        reader: settings.read_token.clone(),
-    }
+/// Who may use the API. The people file is read from now on.
+async fn access(settings: &Settings) -> Result<Access, CliError> {
+    let people = match compose_documents::people(settings).await? {
+        None => None,
+        Some(register) => {
+            let watch = PeopleWatch::begin(register).await;
+            let reading = Arc::clone(&watch);
+            tokio::spawn(async move { reading.keep_reading().await });
+            Some(watch)
+        }
+    };
+    let jwt = match &settings.admin.jwt {
+        None => None,
+        Some(jwt) => Some(proxy(jwt).await?),
+    };
+    Ok(Access {
+        operator: settings.admin.token.clone(),
+        reader: settings.admin.read_token.clone(),
+        people,
+        jwt,
+    })
+}
+
+/// The proxy that signs people in. Its keys are read from now on.
+async fn proxy(jwt: &Jwt) -> Result<Arc<JwtVerifier>, CliError> {
+    let rules = JwtRules {
+        issuer: jwt.issuer.clone(),
+        audience: jwt.audience.clone(),
+        claim: jwt.claim.clone(),
+    };
+    let verifier = JwtVerifier::begin(rules, compose_documents::key_set(jwt)?).await;
+    let reading = Arc::clone(&verifier);
+    tokio::spawn(async move { reading.keep_reading().await });
+    Ok(verifier)
 }
 
 fn cannot_listen(listen: SocketAddr, error: &std::io::Error) -> CliError {

@@ -1,15 +1,25 @@
-//! `[admin]`: where a worker serves HTTP, and to whom.
+//! `[admin]`: where a worker serves HTTP, and to whom. `[person]`: who runs a command.
 
 use std::net::SocketAddr;
 
 use super::reader::Reader;
 use super::table;
+use crate::address::{DocumentLocation, KeySetLocation};
 use crate::printable;
 use crate::secret::Secret;
 
 /// The shortest token that is safe when other hosts can guess at it.
 const SHORTEST: usize = 32;
 const LONGEST_NAME: usize = 40;
+
+/// How a proxy's JWTs are known.
+#[derive(Debug, Clone)]
+pub(crate) struct Jwt {
+    pub issuer: String,
+    pub audience: String,
+    pub keys: KeySetLocation,
+    pub claim: String,
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Admin {
@@ -18,6 +28,12 @@ pub(crate) struct Admin {
     pub token: Option<Secret>,
     /// May only read.
     pub read_token: Option<Secret>,
+    /// Who may use the API and the commands.
+    pub people: Option<DocumentLocation>,
+    /// A proxy that signs people in.
+    pub jwt: Option<Jwt>,
+    /// The key of the person who runs a command.
+    pub person_key: Option<Secret>,
     /// The environment's name.
     pub name: Option<String>,
 }
@@ -34,16 +50,20 @@ impl Admin {
                 "is also the operator's token; give a different one, which may only read",
             );
         }
+        let people = reader.get(&table::ADMIN_PEOPLE, DocumentLocation::parse);
+        let jwt = Jwt::read(reader);
+        let person_key = reader.get(&table::PERSON_KEY, self::token);
         let name = reader.get(&table::ADMIN_NAME, name);
         let listen = reader.get(&table::ADMIN_LISTEN, listen)?;
 
-        let no_token =
-            reader.is_unset(&table::ADMIN_TOKEN) && reader.is_unset(&table::ADMIN_READ_TOKEN);
+        let no_token = reader.is_unset(&table::ADMIN_TOKEN)
+            && reader.is_unset(&table::ADMIN_READ_TOKEN)
+            && reader.is_unset(&table::ADMIN_PEOPLE);
         if no_token && !listen.ip().is_loopback() {
             reader.refuse(
                 &table::ADMIN_LISTEN,
                 "is open to other hosts, and there is no token; \
-                 set OFFBOARDER_ADMIN_TOKEN, or listen on 127.0.0.1",
+                 set OFFBOARDER_ADMIN_TOKEN or OFFBOARDER_ADMIN_PEOPLE, or listen on 127.0.0.1",
             );
         }
         if !listen.ip().is_loopback() {
@@ -65,7 +85,51 @@ impl Admin {
             listen,
             token,
             read_token,
+            people,
+            jwt,
+            person_key,
             name,
+        })
+    }
+}
+
+impl Jwt {
+    /// `None` if no proxy is set, or a fault was noted.
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let line = |text: &str| Ok(text.to_owned());
+        let issuer = reader.get(&table::ADMIN_JWT_ISSUER, line);
+        let audience = reader.get(&table::ADMIN_JWT_AUDIENCE, line);
+        let keys = reader.get(&table::ADMIN_JWT_JWKS, KeySetLocation::parse);
+        let claim = reader.get(&table::ADMIN_JWT_CLAIM, line);
+
+        // A JWT that is checked by halves would be accepted from anybody.
+        let settings = [
+            &table::ADMIN_JWT_ISSUER,
+            &table::ADMIN_JWT_AUDIENCE,
+            &table::ADMIN_JWT_JWKS,
+        ];
+        if settings.iter().all(|setting| reader.is_unset(setting)) {
+            return None;
+        }
+        for setting in settings {
+            if reader.is_unset(setting) {
+                reader.note(
+                    setting,
+                    "is not set, and JWTs need issuer, audience and keys",
+                );
+            }
+        }
+        if reader.is_unset(&table::ADMIN_PEOPLE) {
+            reader.note(
+                &table::ADMIN_PEOPLE,
+                "is not set, and it gives people whom a JWT names their roles",
+            );
+        }
+        Some(Self {
+            issuer: issuer?,
+            audience: audience?,
+            keys: keys?,
+            claim: claim?,
         })
     }
 }

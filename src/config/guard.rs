@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::table;
-use crate::address::ProtectedLocation;
+use crate::address::DocumentLocation;
 use crate::limits::parse::{duration, unless_off};
 use crate::limits::{DeletePolicy, RateLimit};
 use crate::profile::TenantProfile;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Guard {
-    pub protected: Option<ProtectedLocation>,
+    pub protected: Option<DocumentLocation>,
     pub max_deletions: Option<RateLimit>,
     /// Users whom messages name without an order.
     pub max_requests: Option<RateLimit>,
@@ -23,7 +23,7 @@ pub(crate) struct Guard {
 impl Guard {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let limit = unless_off(RateLimit::parse);
-        let protected = reader.get(&table::GUARD_PROTECTED, ProtectedLocation::parse);
+        let protected = reader.get(&table::GUARD_PROTECTED, DocumentLocation::parse);
         let max_deletions = reader.get(&table::GUARD_MAX_DELETIONS, limit);
         let max_requests = reader.get(&table::GUARD_MAX_REQUESTS, unless_off(RateLimit::parse));
         let delete_grace = reader.get(&table::GUARD_DELETE_GRACE, duration);

@@ -33,7 +33,7 @@ mod toml_file;
 mod unknown;
 mod worker;
 
-pub(crate) use admin::Admin;
+pub(crate) use admin::{Admin, Jwt};
 pub(crate) use archive::{Archive, ArchiveLocation};
 pub(crate) use checkpoints::{CheckpointsRetention, CheckpointsUrl};
 pub(crate) use cxone::{AccessKey, Cxone};

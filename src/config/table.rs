@@ -146,8 +146,24 @@ settings! {
         "operator's bearer token; without a token only loopback may listen";
     ADMIN_READ_TOKEN: secret, "admin.read_token", Nothing,
         "read-only bearer token; must differ from the operator token";
+    ADMIN_PEOPLE: open, "admin.people", Nothing,
+        "file, or `s3://` object, of people with their roles and the digests of their keys \
+         (`offboarder people`); it is read again every few seconds. Where it is set, the API and the \
+         commands that change something need a person's key";
+    ADMIN_JWT_ISSUER: open, "admin.jwt_issuer", Nothing,
+        "issuer (`iss`) of the JWTs of a proxy that signs people in; it needs `..._AUDIENCE` and \
+         `..._JWKS`, and `OFFBOARDER_ADMIN_PEOPLE` gives the roles";
+    ADMIN_JWT_AUDIENCE: open, "admin.jwt_audience", Nothing,
+        "audience (`aud`) that those JWTs have";
+    ADMIN_JWT_JWKS: open, "admin.jwt_jwks", Nothing,
+        "`https://` URL or file of the issuer's public keys (JWKS), read again every minute";
+    ADMIN_JWT_CLAIM: open, "admin.jwt_claim", Default("email"),
+        "claim of those JWTs that is the name of the person in the people file";
     ADMIN_NAME: open, "admin.name", Nothing,
         "the environment's name, e.g. `production`; the API names it in `/me` and `/overview`";
+    PERSON_KEY: secret, "person.key", Nothing,
+        "your own key, which `people add` printed: where `OFFBOARDER_ADMIN_PEOPLE` is set, commands \
+         that change something need it";
     RUNBOOK_URL: open, "runbook.url", Nothing,
         "address of your copy of the runbook, for links in `/readyz`, in problems of the API and in \
          `dead-letters show`";
@@ -194,7 +210,8 @@ mod tests {
                 "checkpoints.sentinel_password",
                 "integrity.key",
                 "admin.token",
-                "admin.read_token"
+                "admin.read_token",
+                "person.key"
             ]
         );
     }

@@ -16,6 +16,7 @@ pub(crate) mod operation;
 pub(crate) mod overview;
 pub(crate) mod part;
 pub(crate) mod pause;
+pub(crate) mod people;
 pub(crate) mod plan;
 pub(crate) mod rehearsal;
 pub(crate) mod report;

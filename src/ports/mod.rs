@@ -4,7 +4,9 @@ mod archive_store;
 pub(crate) mod batches;
 mod checkpoints;
 mod checksum;
+mod document;
 mod file_columns;
+mod key_set;
 #[cfg(test)]
 pub(crate) mod memory_queue;
 pub(crate) mod operations;
@@ -30,7 +32,9 @@ pub(crate) use archive_store::{
 };
 pub(crate) use checkpoints::{Admission, Checkpoints, Claim, CountOf, Lease, Saved};
 pub(crate) use checksum::{crc32c, crc32c_of_parts};
+pub(crate) use document::{Document, Edition, read_regular};
 pub(crate) use file_columns::FileColumns;
+pub(crate) use key_set::KeySet;
 #[cfg(any(test, fuzzing))]
 pub(crate) use page::Page;
 pub(crate) use page::{Batch, ConversationSink, Each, PageRequest};

@@ -8,6 +8,8 @@ mod let_on;
 mod operation;
 mod order;
 mod pause;
+mod people;
+mod place;
 mod protected;
 mod sequence;
 mod shared_read;
@@ -22,6 +24,8 @@ pub(crate) use operation::{
 };
 pub(crate) use order::{Order, Orders, USERS_IN_PART, store_part};
 pub(crate) use pause::{PauseRecord, PauseState, pause_in_force, pause_state, set_pause};
+pub(crate) use people::{MAX_PEOPLE_BYTES, PeopleRegister, PeopleWatch};
+pub(crate) use place::Place;
 pub(crate) use protected::ProtectedSource;
 pub(crate) use shared_read::SharedRead;
 pub(crate) use stop_order::{BatchPause, Stop, StopAct, StopOrders};

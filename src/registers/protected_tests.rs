@@ -8,7 +8,7 @@ const ID: &str = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11";
 #[tokio::test]
 async fn a_list_that_lost_a_fifth_stops_the_work_until_it_is_back() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let source = ProtectedSource::file(file.path().to_owned());
+    let source = ProtectedSource::at(Place::File(file.path().to_owned()));
     let entries: Vec<String> = (0..10)
         .map(|number| format!("user-{number}@example.com"))
         .collect();
@@ -37,7 +37,7 @@ async fn a_list_that_lost_a_fifth_stops_the_work_until_it_is_back() {
     write(&entries[..1]);
     assert!(source.load().await.is_err());
     assert!(
-        ProtectedSource::file(file.path().to_owned())
+        ProtectedSource::at(Place::File(file.path().to_owned()))
             .load()
             .await
             .is_ok(),
@@ -58,7 +58,7 @@ async fn a_file_that_was_cut_is_refused() {
         .collect::<String>();
     for cut in 0..whole.trim_end().len() {
         std::fs::write(file.path(), &whole).unwrap();
-        let source = ProtectedSource::file(file.path().to_owned());
+        let source = ProtectedSource::at(Place::File(file.path().to_owned()));
         source.load().await.unwrap();
         std::fs::write(file.path(), &whole[..cut]).unwrap();
         // Only one entry of six, cut at the end of a line, is less than a fifth.
@@ -70,7 +70,7 @@ async fn a_file_that_was_cut_is_refused() {
 #[tokio::test]
 async fn a_list_that_is_not_a_regular_file_or_too_large_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let failure = ProtectedSource::file(directory.path().to_owned())
+    let failure = ProtectedSource::at(Place::File(directory.path().to_owned()))
         .load()
         .await
         .unwrap_err();
@@ -81,13 +81,19 @@ async fn a_list_that_is_not_a_regular_file_or_too_large_is_refused() {
     );
     let path = directory.path().join("large");
     assert!(
-        ProtectedSource::file(path.clone()).load().await.is_err(),
+        ProtectedSource::at(Place::File(path.clone()))
+            .load()
+            .await
+            .is_err(),
         "there is none"
     );
     std::fs::File::create(&path)
         .unwrap()
         .set_len(MAX_LIST_BYTES as u64 + 1)
         .unwrap();
-    let failure = ProtectedSource::file(path).load().await.unwrap_err();
+    let failure = ProtectedSource::at(Place::File(path))
+        .load()
+        .await
+        .unwrap_err();
     assert!(failure.text.contains("more than"), "{}", failure.text);
 }

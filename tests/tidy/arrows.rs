@@ -23,8 +23,9 @@ const LEAVES: [&str; 12] = [
 ];
 
 /// Each room, and the rooms below it that it may use besides [`LEAVES`].
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("job", &[]),
+    ("people", &[]),
     ("machine", &["job"]),
     ("manifest", &["job", "machine"]),
     ("guards", &["job", "machine", "manifest"]),
@@ -36,7 +37,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ),
     (
         "registers",
-        &["job", "machine", "manifest", "guards", "ports"],
+        &["job", "machine", "manifest", "guards", "ports", "people"],
     ),
     (
         "steps",
@@ -69,6 +70,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
         "operations",
         &[
             "job",
+            "people",
             "machine",
             "manifest",
             "guards",
@@ -87,6 +89,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
         "admin",
         &[
             "job",
+            "people",
             "machine",
             "manifest",
             "guards",
@@ -123,6 +126,7 @@ const BELOW_LEAVES: [(&str, &[&str]); 12] = [
             "job",
             "limits",
             "machine",
+            "people",
             "printable",
             "secret",
         ],
@@ -130,7 +134,8 @@ const BELOW_LEAVES: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates of vendors, and the only places that may name them.
-const DOORS: [(&str, &[&str]); 9] = [
+const DOORS: [(&str, &[&str]); 10] = [
+    ("jsonwebtoken", &["src/admin/jwt"]),
     ("lapin", &["src/adapters/amqp/"]),
     ("redis", &["src/adapters/redis/"]),
     ("redb", &["src/adapters/embedded/"]),

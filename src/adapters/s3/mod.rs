@@ -2,6 +2,7 @@
 //! on every part, and never overwritten.
 
 mod connect;
+mod document;
 mod error;
 mod examine;
 #[cfg(test)]
@@ -17,4 +18,5 @@ mod trace;
 mod versions;
 mod writing;
 
+pub(crate) use document::S3Document;
 pub(crate) use store::{S3Options, S3Store};

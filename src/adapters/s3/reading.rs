@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumMode, ObjectLockRetentionMode};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -42,7 +43,7 @@ impl S3Store {
         }
     }
 
-    async fn get(
+    pub(super) async fn get(
         &self,
         key: &ObjectKey,
         version_id: Option<&str>,
@@ -75,16 +76,7 @@ impl S3Store {
             return Ok(None);
         };
 
-        let mut body = got.body;
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| S3Error::of_body(&error, what.clone()))?;
-            if bytes.len() + chunk.len() > max_bytes {
-                return Err(S3Error::TooLarge { what, max_bytes });
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(Some(bytes.freeze()))
+        collect(got.body, what, max_bytes).await.map(Some)
     }
 
     pub(super) async fn stream_version(
@@ -115,6 +107,23 @@ impl S3Store {
             prefix: format!("{}{prefix}", self.prefix),
         }
     }
+}
+
+/// The whole of a small body.
+pub(super) async fn collect(
+    mut body: ByteStream,
+    what: String,
+    max_bytes: usize,
+) -> Result<Bytes, S3Error> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| S3Error::of_body(&error, what.clone()))?;
+        if bytes.len() + chunk.len() > max_bytes {
+            return Err(S3Error::TooLarge { what, max_bytes });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
 }
 
 fn found(head: HeadObjectOutput) -> Found {

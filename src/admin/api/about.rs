@@ -6,9 +6,10 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::deployment::ShownSetting;
-use crate::admin::gate::Role;
+use crate::admin::caller::Caller;
 use crate::admin::openapi::Document;
 use crate::admin::problem::Problem;
+use crate::people::Permission;
 
 /// Returns this document
 ///
@@ -27,10 +28,14 @@ pub(super) async fn show(Extension(Document(document)): Extension<Document>) -> 
 /// Who asks, and which worker answers
 #[derive(Serialize, ToSchema)]
 pub(super) struct Me {
-    /// What the token permits.
+    /// The role of the person or of the token; `local` without both.
     #[schema(value_type = String, example = "reader")]
     role: &'static str,
-    /// Who that is, as the audit log says it; operators share one token, so a change also names `who`.
+    /// What the role permits.
+    permissions: Vec<Permission>,
+    /// The person; null for a token, which operators share, so that a change also names `who`.
+    person: Option<String>,
+    /// How the request was recognised, as the audit log says it.
     who: &'static str,
     /// The worker that answers.
     worker: String,
@@ -43,16 +48,17 @@ pub(super) struct Me {
 /// Shows who asks, and which worker answers
 #[utoipa::path(
     get, path = "/api/v1/me", tag = "about", operation_id = "showMe",
-    responses((status = 200, description = "The role of the token, and the worker", body = Me)),
+    responses((status = 200, description = "The role, and the worker", body = Me)),
 )]
-pub(super) async fn me(State(Api(api)): State<Api>, Extension(role): Extension<Role>) -> Json<Me> {
+pub(super) async fn me(
+    State(Api(api)): State<Api>,
+    Extension(caller): Extension<Caller>,
+) -> Json<Me> {
     Json(Me {
-        role: match role {
-            Role::Operator => "operator",
-            Role::Reader => "reader",
-            Role::Loopback => "local",
-        },
-        who: role.as_str(),
+        role: caller.role_word(),
+        permissions: caller.permissions(),
+        person: caller.name,
+        who: caller.sign_in.as_str(),
         worker: api.worker.clone(),
         release: env!("CARGO_PKG_VERSION"),
         environment: api.deployment.environment.clone(),

@@ -5,11 +5,12 @@ use utoipa::ToSchema;
 
 use super::pause::ToPause;
 use super::{Api, Signed, to_its_end};
-use crate::admin::gate::Role;
+use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body};
 use crate::job::BatchId;
 use crate::operations::batch_pause::{BatchPauseChange, pause_batch, resume_batch};
+use crate::people::Permission;
 use crate::registers::BatchPause;
 
 /// What a pause or a resume of a batch did
@@ -45,13 +46,13 @@ impl From<BatchPauseChange> for BatchPauseChanged {
 )]
 pub(super) async fn pause(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     At(batch): At<BatchId>,
     Body(to_pause): Body<ToPause>,
 ) -> Result<Json<BatchPauseChanged>, Problem> {
     let order = to_pause.order()?;
     let ToPause { who, why, .. } = to_pause;
-    let operator = api.operator(Signed { who, why }, role);
+    let operator = api.operator(Signed { who, why }, &caller, Permission::Pause)?;
     to_its_end(async move {
         let services = &api.0.services;
         let store = &services.archive_store;
@@ -70,11 +71,11 @@ pub(super) async fn pause(
 )]
 pub(super) async fn resume(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     At(batch): At<BatchId>,
     Body(signed): Body<Signed>,
 ) -> Result<Json<BatchPauseChanged>, Problem> {
-    let operator = api.operator(signed, role);
+    let operator = api.operator(signed, &caller, Permission::Pause)?;
     to_its_end(async move {
         let services = &api.0.services;
         let store = &services.archive_store;

@@ -2,11 +2,12 @@ use axum::extract::State;
 use axum::{Extension, Json};
 
 use super::{Api, Signed, to_its_end};
-use crate::admin::gate::Role;
+use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body};
 use crate::job::{BatchId, UserId};
 use crate::operations::cancel::{CancelReport, CancelTarget, Cancelling};
+use crate::people::Permission;
 use crate::registers::audit_log::Operator;
 
 /// Cancels the requests of a user
@@ -21,11 +22,11 @@ use crate::registers::audit_log::Operator;
 )]
 pub(super) async fn user(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     At(user_id): At<UserId>,
     Body(signed): Body<Signed>,
 ) -> Result<Json<CancelReport>, Problem> {
-    let operator = api.operator(signed, role);
+    let operator = api.operator(signed, &caller, Permission::Submit)?;
     cancel(api, CancelTarget::Users(vec![user_id]), operator).await
 }
 
@@ -40,11 +41,11 @@ pub(super) async fn user(
 )]
 pub(super) async fn batch(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     At(batch): At<BatchId>,
     Body(signed): Body<Signed>,
 ) -> Result<Json<CancelReport>, Problem> {
-    let operator = api.operator(signed, role);
+    let operator = api.operator(signed, &caller, Permission::Submit)?;
     cancel(api, CancelTarget::Batch(batch), operator).await
 }
 

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::dead_letters::at_most;
 use super::{Api, Signed, to_its_end};
-use crate::admin::gate::Role;
+use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body, Line, Query};
 use crate::operations::dead_letters::{
@@ -15,6 +15,7 @@ use crate::operations::dead_letters::{
 };
 use crate::operations::fleet::{Fleet, fleet};
 use crate::operations::when;
+use crate::people::Permission;
 
 /// Groups of dead letters
 #[derive(Serialize, ToSchema)]
@@ -57,8 +58,8 @@ pub(super) async fn list(
 pub(super) struct NoteOrder {
     /// The note; null removes it.
     note: Option<Line>,
-    /// The operator. The audit log adds which worker was asked, and with which token.
-    who: Line,
+    /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
+    who: Option<Line>,
     /// The reason, for the readers of the audit log.
     why: Line,
 }
@@ -71,8 +72,8 @@ pub(super) struct IgnoreOrder {
     #[serde(deserialize_with = "when::until")]
     #[schema(value_type = String, pattern = r"^([1-9][0-9]{0,3}[smhd]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$")]
     until: Timestamp,
-    /// The operator. The audit log adds which worker was asked, and with which token.
-    who: Line,
+    /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
+    who: Option<Line>,
     /// The reason, for the readers of the audit log.
     why: Line,
 }
@@ -83,8 +84,8 @@ pub(super) struct IgnoreOrder {
 pub(super) struct ResolveOrder {
     /// The release that has the fix.
     release: Option<Line>,
-    /// The operator. The audit log adds which worker was asked, and with which token.
-    who: Line,
+    /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
+    who: Option<Line>,
     /// The reason, for the readers of the audit log.
     why: Line,
 }
@@ -102,7 +103,7 @@ pub(super) struct ResolveOrder {
 )]
 pub(super) async fn note(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     At(group): At<GroupName>,
     Body(order): Body<NoteOrder>,
 ) -> Result<Json<GroupChanged>, Problem> {
@@ -112,7 +113,7 @@ pub(super) async fn note(
         who: order.who,
         why: order.why,
     };
-    set(api, role, signed, group, change).await
+    set(api, &caller, signed, group, change).await
 }
 
 /// Ignores a group until a time
@@ -131,7 +132,7 @@ pub(super) async fn note(
 )]
 pub(super) async fn ignore(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     At(group): At<GroupName>,
     Body(order): Body<IgnoreOrder>,
 ) -> Result<Json<GroupChanged>, Problem> {
@@ -144,7 +145,7 @@ pub(super) async fn ignore(
         who: order.who,
         why: order.why,
     };
-    set(api, role, signed, group, change).await
+    set(api, &caller, signed, group, change).await
 }
 
 /// Marks the fault of a group as fixed
@@ -162,7 +163,7 @@ pub(super) async fn ignore(
 )]
 pub(super) async fn resolve(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     At(group): At<GroupName>,
     Body(order): Body<ResolveOrder>,
 ) -> Result<Json<GroupChanged>, Problem> {
@@ -172,7 +173,7 @@ pub(super) async fn resolve(
         who: order.who,
         why: order.why,
     };
-    set(api, role, signed, group, change).await
+    set(api, &caller, signed, group, change).await
 }
 
 /// Opens a group again
@@ -188,21 +189,21 @@ pub(super) async fn resolve(
 )]
 pub(super) async fn reopen(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     At(group): At<GroupName>,
     Body(signed): Body<Signed>,
 ) -> Result<Json<GroupChanged>, Problem> {
-    set(api, role, signed, group, GroupChange::Reopen).await
+    set(api, &caller, signed, group, GroupChange::Reopen).await
 }
 
 async fn set(
     api: Api,
-    role: Role,
+    caller: &Caller,
     signed: Signed,
     group: GroupName,
     change: GroupChange,
 ) -> Result<Json<GroupChanged>, Problem> {
-    let operator = api.operator(signed, role);
+    let operator = api.operator(signed, caller, Permission::Replay)?;
     to_its_end(async move {
         let groups = DeadLetterGroups {
             broker: &*api.0.broker,

@@ -1,12 +1,14 @@
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 
 use super::Api;
+use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query};
 use crate::operations::dead_letters::{
     self, DeadLetterFilter, DeadLetterId, Listing, ShownDeadLetter,
 };
+use crate::people::Permission;
 
 /// The limit of a list if none is given, and the highest one.
 const LISTED: usize = 100;
@@ -58,8 +60,10 @@ pub(super) fn at_most(filter: &DeadLetterFilter, most: usize) -> Result<(), Stri
 )]
 pub(super) async fn show(
     State(Api(api)): State<Api>,
+    Extension(caller): Extension<Caller>,
     At(id): At<DeadLetterId>,
 ) -> Result<Json<ShownDeadLetter>, Problem> {
+    caller.demand(Permission::LookBodies)?;
     let filter = DeadLetterFilter {
         letter: [id].into(),
         limit: Some(1),

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Api, Signed, to_its_end};
-use crate::admin::gate::Role;
+use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body, Line, some};
 use crate::job::UserId;
 use crate::operations::holds::{HoldChanged, Holds as ChangeHolds};
+use crate::people::Permission;
 use crate::registers::{HoldRecords, OnHold, hold_of};
 
 /// Legal holds
@@ -26,8 +27,8 @@ pub(super) struct Change {
     #[serde(deserialize_with = "some::<100, _, _>")]
     #[schema(min_items = 1, max_items = 100)]
     users: Vec<UserId>,
-    /// The operator. The audit log adds which worker was asked, and with which token.
-    who: Line,
+    /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
+    who: Option<Line>,
     /// The reason, for the readers of the audit log.
     why: Line,
 }
@@ -104,10 +105,10 @@ pub(super) async fn show(
 )]
 pub(super) async fn add(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     Body(change): Body<Change>,
 ) -> Result<Json<Changed>, Problem> {
-    set(api, role, change, true).await
+    set(api, &caller, change, true).await
 }
 
 /// Lifts holds
@@ -122,18 +123,28 @@ pub(super) async fn add(
 )]
 pub(super) async fn remove(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     Body(change): Body<Change>,
 ) -> Result<Json<Changed>, Problem> {
-    set(api, role, change, false).await
+    set(api, &caller, change, false).await
 }
 
-async fn set(api: Api, role: Role, change: Change, held: bool) -> Result<Json<Changed>, Problem> {
+async fn set(
+    api: Api,
+    caller: &Caller,
+    change: Change,
+    held: bool,
+) -> Result<Json<Changed>, Problem> {
     let signed = Signed {
         who: change.who,
         why: change.why,
     };
-    let operator = api.operator(signed, role);
+    let permission = if held {
+        Permission::Hold
+    } else {
+        Permission::LiftHold
+    };
+    let operator = api.operator(signed, caller, permission)?;
     to_its_end(async move {
         let services = &api.0.services;
         let holds = ChangeHolds {

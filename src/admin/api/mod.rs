@@ -41,9 +41,10 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::caller::{Caller, SignIn};
 use super::connections::Client;
 use super::etag;
-use super::gate::{Gate, Role, Tokens};
+use super::gate::{Access, Gate, Refusal};
 use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
@@ -54,6 +55,7 @@ use crate::operations::batches::BatchProgress;
 use crate::operations::fleet::FleetSources;
 use crate::operations::operation::Place;
 use crate::operations::overview::DeploymentOverview;
+use crate::people::Permission;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
 use crate::registers::StopRegister;
@@ -95,7 +97,7 @@ impl Api {
     /// For the worker of this name.
     pub(crate) fn new(
         worker: &str,
-        tokens: &Tokens,
+        access: Access,
         services: Arc<Services>,
         stores: SharedStores,
         broker: Arc<dyn Broker>,
@@ -109,7 +111,7 @@ impl Api {
         };
         Self(Arc::new(Inner {
             worker: worker.to_owned(),
-            gate: Gate::new(tokens),
+            gate: Gate::new(access),
             guesses: Guesses::default(),
             slots: Semaphore::new(AT_ONCE),
             costly: Semaphore::new(COSTLY_AT_ONCE),
@@ -137,18 +139,25 @@ impl Api {
         }
     }
 
-    /// The operator for the audit log: the name that the client gives, the worker that was asked, and the kind of token.
-    fn operator(&self, Signed { who, why }: Signed, role: Role) -> Operator {
+    /// The operator for the audit log: the person, or the name that the client gives, the worker that was asked, and how the
+    /// caller was recognised. Every change needs an operator, so none can be made without its permission.
+    fn operator(
+        &self,
+        Signed { who, why }: Signed,
+        caller: &Caller,
+        permission: Permission,
+    ) -> Result<Operator, Problem> {
+        caller.demand(permission)?;
         let who = format!(
             "{}, by the admin API of {} ({})",
-            who.as_str(),
+            caller.signer(who.as_ref().map(Line::as_str))?,
             self.0.worker,
-            role.as_str()
+            caller.sign_in.as_str()
         );
-        Operator {
+        Ok(Operator {
             who,
             why: Some(why.as_str().to_owned()),
-        }
+        })
     }
 }
 
@@ -164,8 +173,8 @@ impl Inner {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Signed {
-    /// The operator. The audit log adds which worker was asked, and with which token.
-    who: Line,
+    /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
+    who: Option<Line>,
     /// The reason, for the readers of the audit log.
     why: Line,
 }
@@ -261,15 +270,15 @@ async fn guard(
     if gave_a_token {
         tokio::time::sleep(api.0.guesses.wait(client.peer, Instant::now())).await;
     }
-    let role = match admit(&api.0, &client, &request, gave_a_token) {
-        Ok(role) => role,
+    let caller = match admit(&api.0, &client, &request) {
+        Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
     let Ok(_slot) = api.0.slots.try_acquire() else {
         return Problem::overloaded().into_response();
     };
     let _serving = client.serving();
-    request.extensions_mut().insert(role);
+    request.extensions_mut().insert(caller);
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
     // A change keeps running after its request has ended, and has a time limit of its own.
@@ -283,31 +292,28 @@ async fn guard(
 }
 
 /// Checks the token, and counts the requests that are refused.
-fn admit(
-    api: &Inner,
-    client: &Client,
-    request: &Request,
-    gave_a_token: bool,
-) -> Result<Role, Problem> {
+fn admit(api: &Inner, client: &Client, request: &Request) -> Result<Caller, Problem> {
     // The document says nothing about this deployment.
     let is_open = request.uri().path() == openapi::PATH;
-    let problem = match api
-        .gate
-        .admit(request.method(), request.uri(), request.headers())
-    {
-        Ok(role) => return Ok(role),
-        Err(problem) if is_open && problem.asks_for_a_token() => return Ok(Role::Reader),
-        Err(problem) => problem,
-    };
-    metrics::admin_refused(problem.refusal(gave_a_token));
-    if problem.asks_for_a_token()
-        && gave_a_token
+    let Refusal { problem, reason } =
+        match api
+            .gate
+            .admit(request.method(), request.uri(), request.headers())
+        {
+            Ok(caller) => return Ok(caller),
+            Err(refusal) if is_open && refusal.problem.asks_for_a_token() => {
+                return Ok(Caller::token(SignIn::ReadToken, true));
+            }
+            Err(refusal) => refusal,
+        };
+    metrics::admin_refused(reason);
+    if reason == "wrong_token"
         && let Some(tokens) = api.guesses.wrong(client.peer, Instant::now())
     {
         tracing::warn!(peer = %client.peer, tokens, "clients sent wrong tokens to the admin API");
     }
 
-    Err(problem)
+    Err(*problem)
 }
 
 /// Runs a change to its end, even if the client disconnects.

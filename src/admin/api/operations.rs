@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::dead_letters::{at_most, no_such_letter};
 use super::rate::AtMost;
 use super::{Api, Signed, limit, to_its_end};
-use crate::admin::gate::Role;
+use crate::admin::caller::{Caller, permission_of};
 use crate::admin::picked::{CHANGED_AT_MOST, Picked};
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body, Line, Query, within};
@@ -22,8 +22,8 @@ use crate::operations::operation::{
     replay_order, verify_order,
 };
 use crate::operations::verify::holdings;
+use crate::people::Permission;
 use crate::ports::operations::{OperationId, OperationKind};
-use crate::registers::audit_log::Operator;
 
 /// How long a stage of a canary waits at most, if the request does not say.
 const CANARY_WAIT: Duration = Duration::from_mins(10);
@@ -111,8 +111,8 @@ pub(super) struct OperationOrder {
     /// Report which items the operation would have, and change nothing.
     #[serde(default)]
     dry_run: bool,
-    /// The operator. The audit log adds which worker was asked, and with which token.
-    who: Line,
+    /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
+    who: Option<Line>,
     /// The reason, for the readers of the audit log.
     why: Line,
 }
@@ -159,12 +159,12 @@ pub(super) struct OperationPreview {
 )]
 pub(super) async fn begin(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     Body(order): Body<Picked<OperationOrder>>,
 ) -> Result<Response, Problem> {
     let filter = to_change(order.filter)?;
     let order = order.rest;
-    to_its_end(async move { freeze(&api, role, filter, order).await }).await
+    to_its_end(async move { freeze(&api, &caller, filter, order).await }).await
 }
 
 /// The filter of a change.
@@ -184,10 +184,12 @@ fn unprocessable(detail: impl Into<String>) -> Problem {
 
 async fn freeze(
     api: &Api,
-    role: Role,
+    caller: &Caller,
     filter: DeadLetterFilter,
     request: OperationOrder,
 ) -> Result<Response, Problem> {
+    let permission = permission_of(request.kind);
+    caller.demand(permission)?;
     let names_any = filter.names_any();
     let order = order(api, filter, &request).await?;
     let set = &order.set;
@@ -226,7 +228,9 @@ async fn freeze(
         return Err(unprocessable(format!("the body: {text}")));
     }
     let place = api.operations();
-    let begun = place.begin(order, &api.operator(signed, role)).await?;
+    let begun = place
+        .begin(order, &api.operator(signed, caller, permission)?)
+        .await?;
     let view = place.glance(begun.id).await?;
     let view = view.ok_or(StopError::NoSuchOperation(begun.id))?;
     let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
@@ -316,11 +320,11 @@ async fn users(api: &Api, filter: DeadLetterFilter) -> Result<Vec<UserId>, Probl
 )]
 pub(super) async fn stop(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     At(id): At<OperationId>,
     Body(signed): Body<Signed>,
 ) -> Result<(StatusCode, Json<OperationView>), Problem> {
-    let operator = api.operator(signed, role);
+    let operator = api.operator(signed, &caller, Permission::Replay)?;
     to_its_end(async move {
         api.operations().stop(id, &operator).await?;
         accepted(&api, id).await
@@ -334,8 +338,8 @@ pub(super) async fn stop(
 pub(super) struct NewRate {
     /// Maximum rate.
     rate: AtMost,
-    /// The operator. The audit log adds which worker was asked, and with which token.
-    who: Line,
+    /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
+    who: Option<Line>,
     /// The reason, for the readers of the audit log.
     why: Line,
 }
@@ -353,11 +357,11 @@ pub(super) struct NewRate {
 )]
 pub(super) async fn rate(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     At(id): At<OperationId>,
     Body(NewRate { rate, who, why }): Body<NewRate>,
 ) -> Result<(StatusCode, Json<OperationView>), Problem> {
-    let operator: Operator = api.operator(Signed { who, why }, role);
+    let operator = api.operator(Signed { who, why }, &caller, Permission::Replay)?;
     to_its_end(async move {
         let place = api.operations();
         place.set_pace(id, rate.pace(), &operator).await?;

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Api, Signed, to_its_end};
-use crate::admin::gate::Role;
+use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{Body, Line};
 use crate::limits::parse::positive_duration;
 use crate::operations::pause::{PauseChange, PauseOrder, pause as pause_all, resume as resume_all};
+use crate::people::Permission;
 use crate::registers;
 use crate::registers::audit_log::Operator;
 use crate::registers::{PauseRecord, pause_in_force};
@@ -66,8 +67,8 @@ pub(super) struct PauseChanged {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ToPause {
-    /// The operator. The audit log adds which worker was asked, and with which token.
-    pub(super) who: Line,
+    /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
+    pub(super) who: Option<Line>,
     /// The reason, for the readers of the audit log.
     pub(super) why: Line,
     /// The pause ends by itself after this time, for example `2h`.
@@ -117,12 +118,12 @@ pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>
 )]
 pub(super) async fn pause(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     Body(to_pause): Body<ToPause>,
 ) -> Result<Json<PauseChanged>, Problem> {
     let order = to_pause.order()?;
     let ToPause { who, why, .. } = to_pause;
-    let operator = api.operator(Signed { who, why }, role);
+    let operator = api.operator(Signed { who, why }, &caller, Permission::Pause)?;
     set(api, operator, Some(order)).await
 }
 
@@ -134,10 +135,10 @@ pub(super) async fn pause(
 )]
 pub(super) async fn resume(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     Body(signed): Body<Signed>,
 ) -> Result<Json<PauseChanged>, Problem> {
-    let operator = api.operator(signed, role);
+    let operator = api.operator(signed, &caller, Permission::Pause)?;
     set(api, operator, None).await
 }
 

@@ -4,11 +4,12 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Api;
-use crate::admin::gate::Role;
+use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query, within};
 use crate::job::{Action, Job, Lane, Request, UserId};
 use crate::operations::plan::{Plan, plan};
+use crate::people::Permission;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -26,7 +27,7 @@ pub(super) struct Wanted {
 /// Plans a user
 ///
 /// What a worker would do now: how the off-boarding would end, what a guard would stop, how much there is to archive. It
-/// changes nothing. Its reads count against the quota that the workers share: so it needs the operator's token.
+/// changes nothing. Its reads count against the quota that the workers share: so it needs the permission `submit`.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}/plan", tag = "users", operation_id = "planUser",
     params(("userId" = UserId, Path, description = "The ID of the user"), Wanted),
@@ -34,11 +35,11 @@ pub(super) struct Wanted {
 )]
 pub(super) async fn show(
     State(Api(api)): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     At(user_id): At<UserId>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Plan>, Problem> {
-    role.act()?;
+    caller.demand(Permission::Submit)?;
     let _slot = api.costly()?;
     let job = Job {
         user_id,

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Api, Signed, to_its_end};
-use crate::admin::gate::Role;
+use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{Body, Line, some};
 use crate::failure::Failure;
@@ -21,6 +21,7 @@ use crate::operations::submit::{
     Cancellations, Checked, Input, Memory, MemoryStores, Named, Overlay, PlacedOrder, Reading,
     Sending, Sent,
 };
+use crate::people::Permission;
 use crate::registers;
 use crate::registers::audit_log::{AuditLog, Change, Operator};
 use crate::registers::{HoldRecords, OnHold, StopOrders};
@@ -43,9 +44,9 @@ pub(super) struct Order {
     /// Process these users before all users who are not urgent.
     #[serde(default)]
     urgent: bool,
-    /// The operator, who is the one who requests the off-boarding (the first 256 characters). The audit log adds which
-    /// worker was asked, and with which token.
-    who: Line,
+    /// The operator, who is the one who requests the off-boarding (the first 256 characters); a person with a key may leave
+    /// it out. The audit log adds which worker was asked, and how.
+    who: Option<Line>,
     /// The reason for the off-boarding, also for the readers of the audit log.
     why: Line,
 }
@@ -91,12 +92,14 @@ pub(super) struct Submitted {
 )]
 pub(super) async fn submit(
     State(api): State<Api>,
-    Extension(role): Extension<Role>,
+    Extension(caller): Extension<Caller>,
     Body(order): Body<Order>,
 ) -> Result<Json<Submitted>, Problem> {
     to_its_end(async move {
+        caller.demand(Permission::Submit)?;
         let now = api.0.services.clock.now();
-        let input = order.input(now).map_err(|error| unreadable(&error))?;
+        let who = caller.signer(order.who.as_ref().map(Line::as_str))?;
+        let input = order.input(now, &who).map_err(|error| unreadable(&error))?;
         let checked = api.check(&input).await?;
         let held = api.held(&order.users).await?;
 
@@ -110,7 +113,7 @@ pub(super) async fn submit(
             who: order.who,
             why: order.why,
         };
-        let operator = api.operator(signed, role);
+        let operator = api.operator(signed, &caller, Permission::Submit)?;
         let total = checked.users;
         let services = &api.0.services;
         let orders = services
@@ -155,12 +158,12 @@ pub(super) async fn submit(
 
 impl Order {
     /// As the command reads its arguments and options.
-    fn input(&self, now: Timestamp) -> std::io::Result<Input> {
+    fn input(&self, now: Timestamp, who: &str) -> std::io::Result<Input> {
         let overlay = Overlay {
             batch_id: self.batch_id.clone(),
             action: self.action,
             delete_after: self.delete_after,
-            requested_by: Some(self.who.as_str().chars().take(256).collect()),
+            requested_by: Some(who.chars().take(256).collect()),
             reason: Some(self.why.as_str().to_owned()),
             requested_at: Some(now),
         };

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::cli::acting::acting;
 use crate::cli::compose;
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::output::{ActArgs, ago, say};
@@ -9,6 +10,7 @@ use crate::job::BatchId;
 use crate::limits::parse::positive_duration;
 use crate::operations::batch_pause::{BatchPauseChange, pause_batch, resume_batch};
 use crate::operations::pause::PauseOrder;
+use crate::people::Permission;
 use crate::registers::BatchPause;
 
 #[derive(Debug, clap::Args)]
@@ -36,6 +38,7 @@ pub(super) struct ResumeArgs {
 }
 
 pub(super) async fn pause(args: &PauseArgs, settings: &Settings) -> Result<Exit, CliError> {
+    let acting = acting(settings, Permission::Pause).await?;
     let store = compose::archive_store(settings).await?;
     let batch = &args.batch;
     args.act
@@ -44,18 +47,19 @@ pub(super) async fn pause(args: &PauseArgs, settings: &Settings) -> Result<Exit,
         lasts: args.lasts,
         replace: args.replace,
     };
-    let operator = args.act.operator();
+    let operator = args.act.operator(&acting);
     let change = pause_batch(&store, &Clock::system(), &operator, batch, order).await?;
     say(text(batch, &change));
     Ok(Exit::Ok)
 }
 
 pub(super) async fn resume(args: &ResumeArgs, settings: &Settings) -> Result<Exit, CliError> {
+    let acting = acting(settings, Permission::Pause).await?;
     let store = compose::archive_store(settings).await?;
     let batch = &args.batch;
     args.act
         .agree(&format!("batch {batch} will be resumed. Continue?"))?;
-    let operator = args.act.operator();
+    let operator = args.act.operator(&acting);
     let change = resume_batch(&store, &Clock::system(), &operator, batch).await?;
     say(text(batch, &change));
     Ok(Exit::Ok)

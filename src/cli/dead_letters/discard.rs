@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::super::acting::acting;
 use super::super::columns;
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
@@ -11,6 +12,7 @@ use crate::config::BrokerSettings;
 use crate::failure::Failure;
 use crate::operations::dead_letters::{Discard, DiscardResult, Discarded};
 use crate::operations::operation::{Manner, OperationEnd, OperationReport, discard_order};
+use crate::people::Permission;
 
 pub(super) async fn discard(
     args: &DiscardArgs,
@@ -35,6 +37,7 @@ pub(super) async fn discard(
         print(args, &DiscardResult { dry_run, ..result })?;
         return Ok(if count == 0 { nothing_found } else { Exit::Ok });
     }
+    let acting = acting(&settings.base, Permission::Discard).await?;
     args.act.agree(&format!(
         "{count} dead letters will be discarded for good ({}). Continue?",
         by_group(&plan.by_group())
@@ -43,7 +46,10 @@ pub(super) async fn discard(
     let stores = compose::operation_stores(&settings.base).await?;
     let follower = Follower::new(stores, Some(Arc::clone(&broker)));
     let order = discard_order(plan, Manner::default());
-    let begun = follower.place().begin(order, &args.act.operator()).await?;
+    let begun = follower
+        .place()
+        .begin(order, &args.act.operator(&acting))
+        .await?;
     match follower.follow_begun(&begun, args.detach.detach).await? {
         Followed::Ended(end) => ended(args, *end, None),
         Followed::Unrecorded(end, failure) => ended(args, *end, Some(failure)),

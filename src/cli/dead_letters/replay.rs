@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::super::acting::acting;
 use super::super::columns;
 use super::super::compose;
 use super::super::exit::{CliError, Exit};
@@ -12,6 +13,7 @@ use crate::operations::dead_letters::{
     DeadLetter, GroupReport, Replay, ReplayPlan, ReplayReport, ReplayResult,
 };
 use crate::operations::operation::{Manner, OperationEnd, OperationReport, Order, replay_order};
+use crate::people::Permission;
 
 pub(super) async fn replay(args: &ReplayArgs, settings: &WorkerSettings) -> Result<Exit, CliError> {
     let filter = args.filter.filter();
@@ -39,6 +41,7 @@ pub(super) async fn replay(args: &ReplayArgs, settings: &WorkerSettings) -> Resu
         print(args, &report, None)?;
         return Ok(exit(&report));
     }
+    let acting = acting(&settings.base, Permission::Replay).await?;
     args.act.agree(&format!(
         "{} dead letters will be replayed ({}), {} stay in the queue. Continue?",
         plan.to_replay(),
@@ -49,7 +52,10 @@ pub(super) async fn replay(args: &ReplayArgs, settings: &WorkerSettings) -> Resu
     let stores = compose::operation_stores(&settings.base).await?;
     let follower = Follower::new(stores, Some(broker));
     let order = order(args, plan);
-    let begun = follower.place().begin(order, &args.act.operator()).await?;
+    let begun = follower
+        .place()
+        .begin(order, &args.act.operator(&acting))
+        .await?;
     match follower.follow_begun(&begun, args.detach.detach).await? {
         // The report is printed even if only the audit log is unreachable.
         Followed::Ended(end) => ended(args, *end, None),

@@ -1,6 +1,7 @@
 mod broker;
 mod finding;
 mod fleet;
+mod people;
 mod protected;
 mod safety;
 mod stores;
@@ -133,7 +134,7 @@ async fn findings(sources: &Sources, user_id: Option<UserId>) -> Result<Vec<Find
         Box::pin(tenant),
         stores::checkpoints(base),
         Box::pin(stores::archive(base)),
-        Box::pin(protected::check(base)),
+        Box::pin(async { [protected::check(base).await, people::check(base).await].concat() }),
         Box::pin(broker::check(settings.queue.as_ref())),
         Box::pin(fleet::check(&settings)),
         Box::pin(safety::check(base, settings.queue.as_ref())),

@@ -1,4 +1,4 @@
-use super::super::compose;
+use super::super::compose_documents;
 use super::finding::Finding;
 use crate::config::Settings;
 
@@ -9,7 +9,7 @@ pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     if settings.guard.protected.is_none() {
         return Vec::new();
     }
-    vec![match compose::protected(settings).await {
+    vec![match compose_documents::protected(settings).await {
         Ok(source) => match source.load().await {
             Ok(list) => Finding::good(CHECK, list.counts()),
             Err(failure) => Finding::failed(CHECK, failure),

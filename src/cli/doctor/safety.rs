@@ -202,7 +202,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::address::ProtectedLocation;
+    use crate::address::DocumentLocation;
     use crate::failure::Class;
     use crate::limits::RateLimit;
     use crate::secret::Secret;
@@ -282,7 +282,7 @@ mod tests {
         }
 
         let all = Guard {
-            protected: Some(ProtectedLocation::File("x".into())),
+            protected: Some(DocumentLocation::File("x".into())),
             delete: DeletePolicy::Never,
             max_deletions: None,
             ..usual

@@ -15,6 +15,7 @@ use agree::agree;
 use columns::Columns;
 use order::{Ordering, claimed};
 
+use super::acting::{Acting, acting};
 use super::bar::bar;
 use super::compose;
 use super::exit::{CliError, Exit};
@@ -28,6 +29,7 @@ use crate::job::{Source, UserId};
 use crate::operations::submit::{
     CHUNK, Cancellations, Memory, MemoryStores, Message, Named, Sending,
 };
+use crate::people::Permission;
 use crate::ports::queue::Publisher;
 use crate::printable;
 use crate::worker::shutdown_on_signals;
@@ -68,6 +70,10 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         Some(compose::broker(&BrokerSettings::read(sources)?.queue)?)
     };
     let settings = AnySettings::read(sources)?;
+    let acting = match broker {
+        Some(_) => acting(&settings.base, Permission::Submit).await?,
+        None => Acting::local(),
+    };
     let clock = Clock::system();
     let guards = Guarded::read(&settings.base).await?;
     let purpose = Purpose {
@@ -83,7 +89,7 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     };
     let plan = Plan {
         source,
-        ordering: Ordering::of(&args.input, &users, source, &guards, &clock),
+        ordering: Ordering::of(&acting, &args.input, &users, source, &guards, &clock),
         users,
         held: guards.held().await,
         memory: memory(&settings, &guards, &clock).await,
@@ -97,6 +103,12 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
             agree(plan.users.checked.users)?;
             let publisher = broker.publisher(Sending::CHANNELS);
             let output = args.output.output;
+            if acting.person.is_some() {
+                let batch = args.input.batch_id.as_ref();
+                let store = compose::archive_store(&settings.base).await?;
+                let users = plan.users.checked.users;
+                acting.record("submit", &store, users, batch).await?;
+            }
             Box::pin(plan.send(publisher, &settings, output)).await
         }
     }
@@ -166,7 +178,6 @@ impl Plan {
         let held = self.held_document();
         let shutdown = shutdown_on_signals().map_err(CliError::bad)?;
         let bar = bar(total, "users");
-        let publisher = publisher;
         let sending = Sending {
             publisher: Arc::clone(&publisher),
             source: self.source,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::cli::acting::Acting;
 use crate::cli::exit::CliError;
 use crate::cli::guarded::Guarded;
 use crate::cli::input::{InputArgs, Users, unreadable};
-use crate::cli::output::who;
 use crate::clock::Clock;
 use crate::job::Source;
 use crate::operations::submit::{Message, PlacedOrder};
@@ -23,6 +23,7 @@ pub(super) struct Ordering {
 impl Ordering {
     /// `None` where the archive is a directory of this machine: workers could not read the order there.
     pub(super) fn of(
+        acting: &Acting,
         args: &InputArgs,
         users: &Users,
         source: Source,
@@ -34,7 +35,7 @@ impl Ordering {
             order: Order {
                 id: Uuid::now_v7(),
                 at: clock.now(),
-                who: who(),
+                who: acting.who.clone(),
                 why: args.reason.clone(),
                 batch_id: args.batch_id.clone(),
                 queue: source.queue().to_owned(),

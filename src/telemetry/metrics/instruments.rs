@@ -39,12 +39,19 @@ pub(super) struct Instruments {
     pub(super) archive_bytes: Counter<u64>,
     pub(super) archive_conversations: Counter<u64>,
     pub(super) checkpoint_conflicts: Counter<u64>,
-    pub(super) admin_refused: Counter<u64>,
+    pub(super) access: Access,
     pub(super) paused: Gauge<u64>,
     pub(super) unhealthy: Gauge<u64>,
     pub(super) quota: Gauge<f64>,
     pub(super) deletions: Deletions,
     pub(super) backlog: Backlog,
+}
+
+/// Who may use the API and the commands.
+pub(super) struct Access {
+    pub(super) refused: Counter<u64>,
+    pub(super) denied: Counter<u64>,
+    pub(super) people_unreadable: Gauge<u64>,
 }
 
 /// Deletions that a guard delays.
@@ -114,10 +121,7 @@ impl Instruments {
                 "offboarder_checkpoint_conflicts",
                 "Saves refused because another worker had claimed the user",
             ),
-            admin_refused: counter(
-                "offboarder_admin_refused",
-                "Requests that the admin HTTP server refused, by reason",
-            ),
+            access: Access::new(meter),
             paused: gauge(
                 "offboarder_paused",
                 "1 while the worker takes no users, by failure code or `operator`",
@@ -142,6 +146,28 @@ fn in_flight(meter: &Meter) -> UpDownCounter<i64> {
         .i64_up_down_counter("offboarder_in_flight")
         .with_description("Users in progress")
         .build()
+}
+
+impl Access {
+    fn new(meter: &Meter) -> Self {
+        Self {
+            refused: counter(
+                meter,
+                "offboarder_admin_refused",
+                "Requests that the admin HTTP server refused, by reason",
+            ),
+            denied: counter(
+                meter,
+                "offboarder_denied",
+                "What people asked for without the permission, by permission",
+            ),
+            people_unreadable: gauge(
+                meter,
+                "offboarder_people_unreadable",
+                "1 while the people file cannot be used, so that it admits nobody",
+            ),
+        }
+    }
 }
 
 impl Deletions {

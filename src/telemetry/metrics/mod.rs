@@ -13,6 +13,7 @@ use crate::failure::{Class, Code, Reason};
 use crate::job::{Lane, UserId};
 use crate::limits::QuotaClass;
 use crate::machine::{Pause, StateName};
+use crate::people::Permission;
 use crate::telemetry::minutes;
 pub(crate) use exposition::Exposition;
 use instruments::INSTRUMENTS;
@@ -35,10 +36,26 @@ pub(super) fn begin() {
             .api_throttled
             .add(0, &[KeyValue::new("class", class.as_str())]);
     }
-    for reason in ["no_token", "wrong_token", "read_token", "foreign_host"] {
+    for reason in [
+        "no_token",
+        "wrong_token",
+        "read_token",
+        "foreign_host",
+        "people_unreadable",
+        "wrong_jwt",
+        "unknown_person",
+        "foreign_origin",
+    ] {
         INSTRUMENTS
-            .admin_refused
+            .access
+            .refused
             .add(0, &[KeyValue::new("reason", reason)]);
+    }
+    for permission in Permission::ALL {
+        INSTRUMENTS
+            .access
+            .denied
+            .add(0, &[KeyValue::new("permission", permission.as_str())]);
     }
     INSTRUMENTS.in_flight.add(0, &[]);
     unhealthy(false);
@@ -240,8 +257,23 @@ pub(crate) fn unhealthy(is_unhealthy: bool) {
 /// The admin HTTP server refused a request; `reason` is a word of its gate.
 pub(crate) fn admin_refused(reason: &'static str) {
     INSTRUMENTS
-        .admin_refused
+        .access
+        .refused
         .add(1, &[KeyValue::new("reason", reason)]);
+}
+
+/// Somebody asked for what the role does not permit.
+pub(crate) fn denied(permission: Permission) {
+    INSTRUMENTS
+        .access
+        .denied
+        .add(1, &[KeyValue::new("permission", permission.as_str())]);
+}
+
+/// Whether the people file cannot be used.
+pub(crate) fn people_unreadable(is_unreadable: bool) {
+    let value = u64::from(is_unreadable);
+    INSTRUMENTS.access.people_unreadable.record(value, &[]);
 }
 
 /// The quota of a class in the settings.

@@ -8,7 +8,7 @@ use super::{Bench, dead_letter, own, state};
 use crate::failure::{Code, Reason};
 use crate::machine::StateName;
 use crate::ports::Quotas;
-use crate::registers::ProtectedSource;
+use crate::registers::{Place, ProtectedSource};
 use crate::simulator::Options;
 use crate::worker::Outcome;
 
@@ -98,7 +98,7 @@ async fn a_look_at_the_guards_that_takes_longer_than_a_second_is_repeated_and_no
     let list = bench.directory.path().join("protected.txt");
     std::fs::write(&list, "*@nobody.example\n").unwrap();
     // Each look reads the user's name, so that the reads count the looks.
-    bench.services.protected = ProtectedSource::file(list);
+    bench.services.protected = ProtectedSource::at(Place::File(list));
     assert_eq!(state(&bench.off_board(0).await), StateName::Deleted);
     let reads = bench.count("get_scim_user");
     let quick = reads as u64 - 1;

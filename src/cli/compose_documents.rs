@@ -1,0 +1,75 @@
+//! Settings made into the small files that people edit: the protected list and the people file. An object of a bucket is
+//! read with the same credentials as the archive.
+
+use std::sync::Arc;
+
+use super::exit::CliError;
+use crate::adapters::directory::FileDocument;
+use crate::adapters::http::KeySetUrl;
+use crate::adapters::s3::{S3Document, S3Options, S3Store};
+use crate::address::{DocumentLocation, KeySetLocation};
+use crate::clock::Clock;
+use crate::config::{Archive, Jwt, Settings};
+use crate::ports::{Document, KeySet, ObjectKey};
+use crate::registers::{PeopleRegister, Place, ProtectedSource};
+
+pub(super) async fn protected(settings: &Settings) -> Result<ProtectedSource, CliError> {
+    Ok(match &settings.guard.protected {
+        None => ProtectedSource::nobody(),
+        Some(location) => ProtectedSource::at(place(settings, location).await?),
+    })
+}
+
+/// `None` where people are not set.
+pub(super) async fn people(settings: &Settings) -> Result<Option<PeopleRegister>, CliError> {
+    Ok(match &settings.admin.people {
+        None => None,
+        Some(location) => Some(PeopleRegister::at(place(settings, location).await?)),
+    })
+}
+
+/// The people file, to be changed.
+pub(super) async fn people_document(
+    settings: &Settings,
+) -> Result<Option<Box<dyn Document>>, CliError> {
+    Ok(match &settings.admin.people {
+        None => None,
+        Some(DocumentLocation::File(path)) => Some(Box::new(FileDocument::new(path.clone()))),
+        Some(DocumentLocation::S3 { bucket, key }) => {
+            let store = S3Store::connect(s3_reader(&settings.archive, bucket)).await?;
+            let key = ObjectKey(key.clone());
+            Some(Box::new(S3Document::new(store, key)))
+        }
+    })
+}
+
+/// The keys of a proxy that signs people in.
+pub(super) fn key_set(jwt: &Jwt) -> Result<Box<dyn KeySet>, CliError> {
+    Ok(match &jwt.keys {
+        KeySetLocation::File(path) => Box::new(FileDocument::new(path.clone())),
+        KeySetLocation::Url(url) => Box::new(KeySetUrl::new(url.clone())?),
+    })
+}
+
+async fn place(settings: &Settings, location: &DocumentLocation) -> Result<Place, CliError> {
+    Ok(match location {
+        DocumentLocation::File(path) => Place::File(path.clone()),
+        DocumentLocation::S3 { bucket, key } => Place::Object {
+            store: Arc::new(S3Store::connect(s3_reader(&settings.archive, bucket)).await?),
+            key: ObjectKey(key.clone()),
+        },
+    })
+}
+
+/// How to read a bucket of that S3.
+pub(super) fn s3_reader<'a>(settings: &'a Archive, bucket: &'a str) -> S3Options<'a> {
+    S3Options {
+        bucket,
+        prefix: "",
+        force_path_style: settings.force_path_style,
+        ca: settings.ca.as_ref(),
+        retention: None,
+        kms_key: None,
+        clock: Clock::system(),
+    }
+}
