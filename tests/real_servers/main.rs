@@ -51,6 +51,7 @@ mod operations;
 mod orders;
 mod outages;
 mod outputs;
+mod people;
 mod profiles;
 mod proxies;
 mod quotas;
