@@ -4,7 +4,12 @@ use std::path::Path;
 
 use crate::{read, root};
 
-const DOCUMENTS: [&str; 3] = ["state-machine.md", "docs/faults.md", "docs/threat-model.md"];
+const DOCUMENTS: [&str; 4] = [
+    "state-machine.md",
+    "docs/faults.md",
+    "docs/safety.md",
+    "docs/threat-model.md",
+];
 
 /// The text of all sources, with `_` as a blank, so that names of functions are sentences.
 fn sources(directory: &Path) -> String {
