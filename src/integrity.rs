@@ -47,6 +47,12 @@ pub(crate) enum Purpose {
     Order,
     /// That a person let waiting users on.
     LetOn,
+    /// What a user had before an off-boarding.
+    Before,
+    /// Whether a user is deleted or reactivated.
+    Fate,
+    /// What a reactivation gave back.
+    Reactivation,
 }
 
 impl Purpose {
@@ -62,6 +68,9 @@ impl Purpose {
             Self::Operation => "operation",
             Self::Order => "order",
             Self::LetOn => "let-on",
+            Self::Before => "before",
+            Self::Fate => "fate",
+            Self::Reactivation => "reactivation",
         }
     }
 }

@@ -52,6 +52,7 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
     let stores = compose::user_stores(settings)?;
     let clock = Clock::system();
     let cancelling = Cancelling {
+        what: "cancel",
         store: &store,
         checkpoints: &*stores.checkpoints,
         users: &*stores.users,

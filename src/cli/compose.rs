@@ -98,6 +98,7 @@ pub(super) struct UserStores {
     pub(super) users: Arc<dyn UserIndex>,
     /// Only a store that processes share keeps batches.
     pub(super) batches: Option<Arc<dyn Batches>>,
+    pub(super) quotas: Arc<dyn Quotas>,
 }
 
 pub(super) fn user_stores(settings: &Settings) -> Result<UserStores, CliError> {
@@ -110,6 +111,7 @@ pub(super) fn user_stores(settings: &Settings) -> Result<UserStores, CliError> {
                 checkpoints: Arc::clone(&embedded) as Arc<dyn Checkpoints>,
                 users: embedded,
                 batches: None,
+                quotas: local_quotas(),
             }
         }
         CheckpointsUrl::Redis(url) => {
@@ -118,12 +120,13 @@ pub(super) fn user_stores(settings: &Settings) -> Result<UserStores, CliError> {
                 checkpoints: redis.checkpoints,
                 users: redis.users,
                 batches: Some(redis.batches),
+                quotas: redis.quotas,
             }
         }
     })
 }
 
-type Shared = (Arc<dyn Checkpoints>, Arc<dyn Quotas>);
+pub(super) type Shared = (Arc<dyn Checkpoints>, Arc<dyn Quotas>);
 
 /// What workers share: checkpoints, and quotas. An embedded store is one process's own.
 fn shared(settings: &Settings) -> Result<Shared, CliError> {
@@ -315,7 +318,17 @@ pub(super) async fn unproven_services(
     cxone: &Cxone,
     worker: &str,
 ) -> Result<Services, CliError> {
-    let (checkpoints, quotas) = shared(settings)?;
+    let shared = shared(settings)?;
+    services_over(shared, settings, cxone, worker).await
+}
+
+/// The same over stores that are open already, which an embedded store can be only once.
+pub(super) async fn services_over(
+    (checkpoints, quotas): Shared,
+    settings: &Settings,
+    cxone: &Cxone,
+    worker: &str,
+) -> Result<Services, CliError> {
     let progress = Progress::default();
     Ok(Services {
         clock: Clock::system(),

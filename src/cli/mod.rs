@@ -33,6 +33,7 @@ mod plan;
 mod plan_cost;
 mod plan_printer;
 mod plan_total;
+mod reactivate;
 mod rehearsal;
 mod rejects;
 mod report;
@@ -114,6 +115,7 @@ enum Command {
     Workers(workers::Args),
     Users(users::Args),
     Cancel(cancel::Args),
+    Reactivate(reactivate::Args),
     #[command(alias = "dlq")]
     DeadLetters(dead_letters::Args),
     Operations(operations::Args),
@@ -218,6 +220,9 @@ async fn dispatch(
         Command::Workers(args) => workers::run(args, &AnySettings::read(&sources())?).await,
         Command::Users(args) => users::run(args, &AnySettings::read(&sources())?).await,
         Command::Cancel(args) => cancel::run(args, &Settings::read(&sources())?).await,
+        Command::Reactivate(args) => {
+            Box::pin(reactivate::run(args, &TenantSettings::read(&sources())?)).await
+        }
         Command::DeadLetters(args) => Box::pin(dead_letters::run(args, &sources())).await,
         Command::Operations(args) => Box::pin(operations::run(args, &sources())).await,
         Command::Hold(args) => hold::run(args, &Settings::read(&sources())?).await,

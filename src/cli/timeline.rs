@@ -6,7 +6,7 @@ use super::columns;
 use super::output::{Shown, say, table, time};
 use crate::guards::Hold;
 use crate::job::Action;
-use crate::machine::{Call, Cancelled, Deletion};
+use crate::machine::{Call, Cancelled, Deletion, Reactivation};
 use crate::operations::status::{Progress, UserStatus};
 use crate::operations::times;
 
@@ -131,6 +131,7 @@ fn cancellation(cancelled: &Cancelled, now: Timestamp) -> String {
         why,
         batch_id,
         message_due,
+        reactivation,
     } = cancelled;
     let batch = batch_id
         .as_ref()
@@ -142,10 +143,21 @@ fn cancellation(cancelled: &Cancelled, now: Timestamp) -> String {
     let due = due.map_or_else(String::new, |due| {
         format!("; its message is dropped when it comes up at {due:.0}")
     });
+    let back = reactivation.as_ref().map_or_else(String::new, given_back);
     format!(
-        "cancelled{batch} by {who} at {at:.0} ({}){why}{due}",
+        "cancelled{batch} by {who} at {at:.0} ({}){why}{due}{back}",
         times::ago(*at, now)
     )
+}
+
+fn given_back(reactivation: &Reactivation) -> String {
+    let Reactivation {
+        at,
+        given_back,
+        not_given_back,
+        record,
+    } = reactivation;
+    format!("; reactivated at {at:.0}: {given_back} given back, {not_given_back} not, see {record}")
 }
 
 fn progress_now(progress: &Progress, now: Timestamp) -> String {

@@ -16,7 +16,8 @@ use crate::guards::Hold;
 use crate::job::UserId;
 use crate::machine::{Archive, ArchiveInProgress};
 use crate::manifest::{
-    Kind, Manifest, SealDocument, archive_key, audit_key, parse_key, sealed_key,
+    Kind, Manifest, SealDocument, archive_key, audit_key, before_key, fate_key, parse_key,
+    reactivated_key, sealed_key,
 };
 use crate::operations::batches::Summary;
 use crate::operations::verify::{faults_of_manifest, faults_of_seal};
@@ -112,11 +113,14 @@ fn key(user_id: UserId, text: &str) -> bool {
     let key = ObjectKey(text.trim_end_matches('\n').to_owned());
     if let Some((kind, revision)) = parse_key(user_id, &key) {
         let name = match kind {
-            Kind::Archive => archive_key,
-            Kind::Sealed => sealed_key,
-            Kind::Audit => audit_key,
+            Kind::Archive => archive_key(user_id, revision),
+            Kind::Sealed => sealed_key(user_id, revision),
+            Kind::Audit => audit_key(user_id, revision),
+            Kind::Before => before_key(user_id, revision),
+            Kind::Fate => fate_key(user_id, revision),
+            Kind::Reactivated(number) => reactivated_key(user_id, revision, number),
         };
-        assert_eq!(name(user_id, revision), key);
+        assert_eq!(name, key);
         return true;
     }
     false

@@ -40,6 +40,12 @@ pub(crate) struct Guards {
 }
 
 impl Guards {
+    /// Whether time passes between the deactivation and the deletion, in which one may go back.
+    pub(crate) fn leaves_time(&self, request: &Request, now: Timestamp) -> bool {
+        let is_later = request.delete_after.is_some_and(|until| until > now);
+        is_later || !self.delete_grace.is_zero()
+    }
+
     /// A hold overrides everything but the protected list. Then the later of the request's
     /// `deleteAfter` and the grace period decides, which begins when a read confirmed the
     /// deactivation and never begins again.

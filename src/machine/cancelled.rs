@@ -27,6 +27,24 @@ pub(crate) struct Cancelled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub message_due: Option<Timestamp>,
+    /// What the user got back, if the user was reactivated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reactivation: Option<Reactivation>,
+}
+
+/// What a reactivation gave back
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Reactivation {
+    /// When it was done.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// How many things were given back, or were there already.
+    pub given_back: u64,
+    /// How many could not be given back; the record names them.
+    pub not_given_back: u64,
+    /// The key of the record in the archive store.
+    pub record: String,
 }
 
 impl Cancelled {
@@ -66,6 +84,7 @@ mod tests {
             why: None,
             batch_id: batch.map(|batch| batch.parse().unwrap()),
             message_due: None,
+            reactivation: None,
         }
     }
 

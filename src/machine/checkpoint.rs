@@ -34,6 +34,9 @@ pub(crate) struct Checkpoint {
     /// deletion again.
     #[serde(default = "first", rename = "set")]
     pub evidence_revision: u32,
+    /// A before-image of that revision is stored, so that it is decided once whether the user is deleted or reactivated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub before_image: bool,
     /// The manifest before this one.
     #[serde(default)]
     pub previous: Option<ManifestRef>,
@@ -133,6 +136,7 @@ impl Checkpoint {
             profile: TenantProfile::default(),
             revision: 1,
             evidence_revision: 1,
+            before_image: false,
             previous: None,
             answered: Vec::new(),
             request,
@@ -182,7 +186,7 @@ impl Checkpoint {
         self.waits_no_longer(now);
     }
 
-    fn waits_no_longer(&mut self, now: Timestamp) {
+    pub(super) fn waits_no_longer(&mut self, now: Timestamp) {
         self.last_failure = None;
         self.waiting_until = None;
         self.pause = None;
@@ -219,6 +223,8 @@ impl Checkpoint {
 
     /// Takes what the archive store holds in place of a lost checkpoint.
     pub(crate) fn adopt(&mut self, evidence: &PriorEvidence) {
+        let is_same = self.evidence_revision == evidence.evidence_revision;
+        self.before_image = evidence.before_image || (is_same && self.before_image);
         self.revision = evidence.revision;
         self.evidence_revision = evidence.evidence_revision;
         self.previous.clone_from(&evidence.previous);
@@ -227,6 +233,7 @@ impl Checkpoint {
     }
 
     pub(crate) fn begin(&mut self, beginning: Beginning) {
+        self.before_image &= self.evidence_revision == beginning.revision;
         self.evidence_revision = beginning.revision;
         self.revision = beginning.revision;
         self.previous = beginning.previous;
@@ -242,6 +249,7 @@ impl Checkpoint {
         self.revision = self.revision.saturating_add(1);
         if whole {
             self.evidence_revision = self.revision;
+            self.before_image = false;
         }
 
         self.steps.retain(|step| !step.state.is_terminal());
@@ -324,59 +332,6 @@ impl Checkpoint {
         self.waits_no_longer(now);
         self.last_failure = Some(failure);
         self.waiting_until = Some(until);
-    }
-
-    /// Notes that an operator cancelled the request. A message of it that is delayed comes up later, and is dropped then.
-    pub(crate) fn cancel(&mut self, cancelled: Cancelled, now: Timestamp) {
-        let message_due = self.waiting_until.filter(|until| *until > now);
-
-        self.waits_no_longer(now);
-        self.attempts = 0;
-        self.cancelled = Some(Cancelled {
-            message_due,
-            ..cancelled
-        });
-    }
-
-    /// The same, unless the checkpoint says so already: the message came again. Returns whether it changed.
-    pub(crate) fn cancel_once(&mut self, cancelled: Cancelled, now: Timestamp) -> bool {
-        let known = self.cancelled.as_ref();
-        let is_known = known.is_some_and(|known| known.at == cancelled.at);
-        if !is_known {
-            self.cancel(cancelled, now);
-        }
-        !is_known
-    }
-
-    /// Whether this is the request that it is about. Of a request that no worker took, a cancellation notes only the time.
-    pub(crate) fn is_of(&self, request: &Request) -> bool {
-        let known = &self.request;
-        if known.message_sha256.is_some() {
-            return known.message_sha256 == request.message_sha256
-                && known.batch_id == request.batch_id;
-        }
-        let same_batch = known.batch_id.is_none() || known.batch_id == request.batch_id;
-        known.requested_at.is_some() && known.requested_at == request.requested_at && same_batch
-    }
-
-    /// The cancellation that it notes, if this request stays cancelled by it. The note decides, also where the time of the
-    /// request was in the future when the user was reported as cancelled.
-    pub(crate) fn still_cancelled(&self, request: &Request, now: Timestamp) -> Option<&Cancelled> {
-        let noted = self.cancelled.as_ref()?;
-        (self.is_of(request) || noted.covers(request, now)).then_some(noted)
-    }
-
-    /// Begins again for a request that was made after the cancellation. What was done before is done again, since the
-    /// user may have worked in the meantime: an archive of the cancelled request has no conversation since, so the next
-    /// one, and its seal, are of a revision of their own.
-    pub(crate) fn order_again(&mut self, request: Request, now: Timestamp) {
-        if self.state.archive().is_some() && self.evidence_revision == self.revision {
-            self.revision = self.revision.saturating_add(1);
-            self.evidence_revision = self.revision;
-        }
-        self.request = request;
-        self.attempts = 0;
-        self.enter(State::Received, now);
     }
 
     /// Notes that the job is given up. A replay of it begins with fresh attempts.

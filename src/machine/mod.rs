@@ -17,11 +17,12 @@ pub(crate) mod samples;
 mod state;
 #[cfg(test)]
 mod table;
+mod taken_back;
 mod transition;
 mod upload;
 
 pub(crate) use archive_progress::{ArchiveInProgress, Crossing, Cursor, UploadInProgress};
-pub(crate) use cancelled::Cancelled;
+pub(crate) use cancelled::{Cancelled, Reactivation};
 pub(crate) use checkpoint::{Checkpoint, Converging, DeadLetter, SCHEMA};
 pub(crate) use context::Context;
 pub(crate) use effect::{Delay, Effect, Step, Verdict};

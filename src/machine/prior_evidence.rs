@@ -35,6 +35,8 @@ pub(crate) struct PriorEvidence {
     pub revision: u32,
     /// The revision whose archive and seal these are.
     pub evidence_revision: u32,
+    /// A before-image of that revision is stored.
+    pub before_image: bool,
     /// The manifest before, where there is one.
     pub previous: Option<ManifestRef>,
     /// The request that the earlier run answered.

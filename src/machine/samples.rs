@@ -53,6 +53,7 @@ pub(crate) fn cancelled(at: Timestamp) -> Cancelled {
         why: None,
         batch_id: None,
         message_due: None,
+        reactivation: None,
     }
 }
 

@@ -25,6 +25,27 @@ pub(crate) fn audit_key(user_id: UserId, revision: u32) -> ObjectKey {
     key(user_id, "_audit", revision)
 }
 
+/// The before-image: `{userId}_before.json`, later `{userId}_before.r2.json`.
+pub(crate) fn before_key(user_id: UserId, revision: u32) -> ObjectKey {
+    key(user_id, "_before", revision)
+}
+
+/// The decision: `{userId}_fate.json`, later `{userId}_fate.r2.json`.
+pub(crate) fn fate_key(user_id: UserId, revision: u32) -> ObjectKey {
+    key(user_id, "_fate", revision)
+}
+
+/// What a try of a reactivation did: `{userId}_reactivated.json`, the second try `{userId}_reactivated_2.json`, later
+/// `{userId}_reactivated.r2.json`.
+pub(crate) fn reactivated_key(user_id: UserId, revision: u32, number: u32) -> ObjectKey {
+    match number {
+        0 | 1 => key(user_id, REACTIVATED, revision),
+        later => key(user_id, &format!("{REACTIVATED}_{later}"), revision),
+    }
+}
+
+const REACTIVATED: &str = "_reactivated";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// See [`archive_key`].
@@ -33,6 +54,12 @@ pub(crate) enum Kind {
     Sealed,
     /// See [`audit_key`].
     Audit,
+    /// See [`before_key`].
+    Before,
+    /// See [`fate_key`].
+    Fate,
+    /// See [`reactivated_key`]; the number of the try.
+    Reactivated(u32),
 }
 
 /// No user is off-boarded more often; another program wrote a higher number.
@@ -58,10 +85,21 @@ pub(crate) fn parse_key(user_id: UserId, key: &ObjectKey) -> Option<(Kind, u32)>
         "" => Kind::Archive,
         "_sealed" => Kind::Sealed,
         "_audit" => Kind::Audit,
-        _ => return None,
+        "_before" => Kind::Before,
+        "_fate" => Kind::Fate,
+        other => Kind::Reactivated(try_number(other.strip_prefix(REACTIVATED)?)?),
     };
 
     Some((kind, revision?))
+}
+
+fn try_number(rest: &str) -> Option<u32> {
+    if rest.is_empty() {
+        return Some(1);
+    }
+    let number = rest.strip_prefix('_')?;
+    let parsed = number.parse().ok()?;
+    ((2..=LAST_REVISION).contains(&parsed) && !number.starts_with(['0', '+'])).then_some(parsed)
 }
 
 #[cfg(test)]
@@ -97,7 +135,24 @@ mod tests {
                 Some((Kind::Audit, revision))
             );
         }
+        for (revision, number) in [(1, 1), (1, 2), (3, 1), (3, 17)] {
+            assert_eq!(
+                parse_key(id, &reactivated_key(id, revision, number)),
+                Some((Kind::Reactivated(number), revision))
+            );
+            assert_eq!(
+                parse_key(id, &before_key(id, revision)),
+                Some((Kind::Before, revision))
+            );
+            assert_eq!(
+                parse_key(id, &fate_key(id, revision)),
+                Some((Kind::Fate, revision))
+            );
+        }
         for text in [
+            "_reactivated_1.json",
+            "_reactivated_02.json",
+            "_reactivated2.json",
             "x.json",
             "_audit.r1.json",
             "_audit.r02.json",

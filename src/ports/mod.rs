@@ -46,7 +46,7 @@ pub(crate) use surges::{SURGE_WINDOW, SurgeCount, SurgeHit, Surges};
 pub(crate) use survey::{Observation, STATE_OF_USER, Seen, SeenWord};
 pub(crate) use tenant::{
     Account, AccountRead, Answered, CallCounts, ConversationFacts, Deactivation, DeleteAnswer,
-    ReadFacts, ReadyDeletion, RefusalCause, RefusedRead, RoutingWrites, StepCalls, Tenant,
-    TenantRead, UNKNOWN_ROUTING, keep,
+    GivenBack, ReadFacts, ReadyDeletion, RefusalCause, RefusedRead, RoutingWrites, StepCalls,
+    Tenant, TenantRead, UNKNOWN_ROUTING, keep,
 };
 pub(crate) use worker_registry::{Heartbeat, LaneSlots, Lanes, LiveWorker, SILENT, WorkerRegistry};

@@ -17,6 +17,7 @@ use super::survey::Observation;
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::{Call, Residual};
+use crate::manifest::Possession;
 use crate::profile::TenantProfile;
 
 /// An answer, and the call that proves it.
@@ -99,6 +100,17 @@ pub(crate) enum RoutingWrites {
 
 /// The kind of a [`Residual`] that says: what routes work to the user is unknown.
 pub(crate) const UNKNOWN_ROUTING: &str = "routing_profile";
+
+/// What became of something that is given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum GivenBack {
+    /// Written, and a read shows it.
+    Given,
+    /// A read shows it, and nothing was written.
+    ThereAlready,
+    /// It stays away, for people.
+    Not(String),
+}
 
 /// What a conversation says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -290,6 +302,22 @@ pub(crate) trait Tenant: Send + Sync {
         released: &[String],
         calls: &mut Vec<Call>,
     ) -> Result<Vec<Residual>, Failure>;
+
+    /// Reads all that a run takes from the user, in the order in which it takes it. `None`: the user does not exist.
+    async fn possessions(&self, user_id: UserId) -> Result<Option<Vec<Possession>>, Failure>;
+
+    /// Gives the user something back: reads whether it is there, writes it if not, and reads it back. May be repeated.
+    async fn give_back(
+        &self,
+        user_id: UserId,
+        possession: &Possession,
+        calls: &mut Vec<Call>,
+    ) -> Result<GivenBack, Failure>;
+
+    /// What an off-boarding takes that no call gives back, for people: the kind, and why.
+    fn lost_for_good(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
 
     /// Reads a page; its conversations go into `sink` as they arrive, byte for byte and in order. Returns the link to the
     /// page after this one: opaque text, which a checkpoint keeps.

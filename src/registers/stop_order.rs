@@ -99,6 +99,7 @@ impl Given {
             why: self.why.as_deref().map(str::to_owned),
             batch_id: batch.cloned(),
             message_due: None,
+            reactivation: None,
         }
     }
 }

@@ -124,6 +124,12 @@ impl Simulator {
         self.world.put_user(record);
     }
 
+    /// The current state of a user.
+    #[cfg(test)]
+    pub(crate) fn user_now(&self, id: &str) -> Option<serde_json::Value> {
+        self.world.api.user_now(id)
+    }
+
     #[cfg(test)]
     pub(crate) fn add_fault(&self, rule: Rule) {
         self.world.faults.add(rule);

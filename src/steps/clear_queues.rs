@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::before_image::keep_before_image;
 use super::converge::{ConvergencePoll, later};
 use super::guard::may_touch;
 use super::{Services, Stopped, keep};
@@ -28,6 +29,7 @@ pub(super) async fn clear_queues(
         return read_back(services, checkpoint, queues, since, calls).await;
     }
 
+    keep_before_image(services, checkpoint).await?;
     match services.tenant.clear_routing(user_id, calls).await? {
         RoutingWrites::Accepted { released } => {
             let since = services.clock.now();

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::archived::archived;
+use super::fate::decide_deletion;
 use super::read_again::{Doubt, confirm_record};
 use super::seal::{held, recorded};
 use super::sealed_archive::check_sealed_archive;
@@ -206,7 +207,7 @@ enum Sent {
     Answered(Answered<DeleteAnswer>),
     /// A guard forbids it.
     Not(Verdict),
-    /// An operator cancelled the request, or paused the batch.
+    /// An operator cancelled the request, reactivated the user, or paused the batch.
     Stopped(Box<Event>),
 }
 
@@ -230,6 +231,7 @@ async fn send(
 
     let mut checks = 0;
     let mut renewed = false;
+    let mut decided = false;
     loop {
         let begun = Instant::now();
         let ((), stop, verdict) = futures_util::try_join!(
@@ -248,6 +250,12 @@ async fn send(
         }
         if verdict != Verdict::Proceed {
             return Ok(Sent::Not(verdict));
+        }
+        if !decided {
+            if let Some(stop) = decide_deletion(services, checkpoint).await? {
+                return Ok(Sent::Stopped(Box::new(stop)));
+            }
+            decided = true;
         }
 
         checks += 1;

@@ -44,7 +44,7 @@ fn evidence_of(key: &ObjectKey) -> Option<UserId> {
     let user_id = key.as_str().get(..USER_ID_CHARS)?.parse().ok()?;
     match parse_key(user_id, key)?.0 {
         Kind::Sealed | Kind::Audit => Some(user_id),
-        Kind::Archive => None,
+        Kind::Archive | Kind::Before | Kind::Fate | Kind::Reactivated(_) => None,
     }
 }
 

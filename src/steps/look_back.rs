@@ -2,12 +2,14 @@
 
 use sha2::{Digest, Sha256};
 
+use super::before_image::Images;
 use super::deactivate::is_active;
 use super::documents::MAX_DOCUMENT_BYTES;
+use super::fate::reactivated_at;
 use super::prior_evidence::{previous, recorded_evidence, sealed_evidence};
 use super::{Services, Stopped};
-use crate::job::Job;
-use crate::machine::{Beginning, Checkpoint, Event, ManifestRef, StateName};
+use crate::job::{Job, UserId};
+use crate::machine::{Beginning, Checkpoint, Event, ManifestRef, PriorEvidence, StateName};
 use crate::manifest::{Kind, Manifest, audit_key, parse_key};
 use crate::ports::ArchiveStore;
 
@@ -40,10 +42,22 @@ pub(crate) async fn look_back(
     let sealed = latest(Kind::Sealed);
     let recorded = latest(Kind::Audit);
 
-    // A checkpoint may be forged: it skips no revision of which nothing is stored.
-    let mut next = at_least.min(archived.max(sealed).max(recorded) + 1);
+    let images = Images::of(job.user_id, &keys);
+    let found = |mut evidence: PriorEvidence| {
+        evidence.before_image = images.before.contains(&evidence.evidence_revision);
+        Ok(Event::PriorEvidenceFound(Box::new(evidence)))
+    };
 
-    if sealed > recorded {
+    // A checkpoint may be forged: it skips no revision of which nothing is stored.
+    let stored = archived.max(sealed).max(recorded);
+    let mut next = at_least.min(stored.max(images.last().unwrap_or(0)) + 1);
+    // Nothing of an off-boarding counts whose user was reactivated.
+    let reactivated = reactivated(store, job.user_id, &images, next.max(sealed)).await?;
+    if let Some(revision) = reactivated {
+        next = next.max(revision + 1);
+    }
+
+    if sealed > recorded && reactivated < Some(sealed) {
         let evidence = sealed_evidence(store, job.user_id, sealed, recorded).await?;
         services.is_our_profile(evidence.profile)?;
         let is_over = next > sealed
@@ -51,7 +65,7 @@ pub(crate) async fn look_back(
                 .was_cancelled_before(job, &evidence.request)
                 .await?;
         if !is_over || !services.tenant.find_user(job.user_id).await?.value {
-            return Ok(Event::PriorEvidenceFound(Box::new(evidence)));
+            return found(evidence);
         }
         next = next.max(sealed + 1);
     }
@@ -62,7 +76,7 @@ pub(crate) async fn look_back(
     if recorded > 0 && begun <= recorded {
         let evidence = recorded_evidence(store, job.user_id, recorded).await?;
         services.is_our_profile(evidence.profile)?;
-        return Ok(Event::PriorEvidenceFound(Box::new(evidence)));
+        return found(evidence);
     }
 
     let previous = previous(store, job.user_id, recorded).await?;
@@ -70,6 +84,21 @@ pub(crate) async fn look_back(
         revision: next.max(recorded + 1),
         previous,
     }))
+}
+
+/// The last revision from `since` on whose user is to be reactivated. Only a decision that is stored is read.
+async fn reactivated(
+    store: &dyn ArchiveStore,
+    user_id: UserId,
+    images: &Images,
+    since: u32,
+) -> Result<Option<u32>, Stopped> {
+    let last = images.fates.iter().copied().max();
+    let Some(last) = last.filter(|last| *last >= since) else {
+        return Ok(None);
+    };
+    let decided = reactivated_at(store, user_id, last).await?;
+    Ok(decided.map(|_at| last))
 }
 
 /// Reads whether a user who was off-boarded is back: a deleted user exists, or another user is active again. A key that

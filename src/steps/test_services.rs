@@ -17,13 +17,13 @@ use crate::guards::Guards;
 use crate::job::{BatchId, UserId};
 use crate::limits::{DeletePolicy, RateLimit};
 use crate::machine::{Call, Checkpoint, Residual, RetryPolicy};
-use crate::manifest::Actor;
+use crate::manifest::{Actor, Possession};
 use crate::ports::batches::FinishedBatch;
 use crate::ports::{
     Account, AccountRead, Admission, Answered, Checkpoints, Claim, ConversationFacts,
-    ConversationSink, CountOf, Deactivation, GroupReplay, Lease, Observation, PageRequest,
-    ReadFacts, ReadyDeletion, RefusedRead, ReplayNote, RoutingWrites, Saved, StepCalls, Tenant,
-    TenantRead,
+    ConversationSink, CountOf, Deactivation, GivenBack, GroupReplay, Lease, Observation,
+    PageRequest, ReadFacts, ReadyDeletion, RefusedRead, ReplayNote, RoutingWrites, Saved,
+    StepCalls, Tenant, TenantRead,
 };
 use crate::profile::TenantProfile;
 use crate::progress::Progress;
@@ -111,6 +111,19 @@ impl Tenant for TestTenant {
         _: &[String],
         _: &mut Vec<Call>,
     ) -> Result<Vec<Residual>, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn possessions(&self, _: UserId) -> Result<Option<Vec<Possession>>, Failure> {
+        Err(self.answer().await)
+    }
+
+    async fn give_back(
+        &self,
+        _: UserId,
+        _: &Possession,
+        _: &mut Vec<Call>,
+    ) -> Result<GivenBack, Failure> {
         Err(self.answer().await)
     }
 

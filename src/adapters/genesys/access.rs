@@ -52,13 +52,22 @@ impl GenesysClient {
         }
     }
 
-    /// Writes the state and nothing else: where `state` is given, the API changes no other member.
     pub(super) async fn write_inactive(
         &self,
         user_id: UserId,
         read: &User,
     ) -> Result<Answered<Write>, ApiError> {
-        let body = json!({ "version": read.version, "state": "inactive" });
+        self.write_state(user_id, read, "inactive").await
+    }
+
+    /// Writes the state and nothing else: where `state` is given, the API changes no other member.
+    pub(super) async fn write_state(
+        &self,
+        user_id: UserId,
+        read: &User,
+        state: &str,
+    ) -> Result<Answered<Write>, ApiError> {
+        let body = json!({ "version": read.version, "state": state });
         let request = Request {
             removes_access: true,
             body: Some(body.to_string().into_bytes()),

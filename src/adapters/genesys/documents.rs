@@ -162,6 +162,40 @@ fn plain(text: &str) -> String {
 #[derive(Deserialize)]
 pub(super) struct Skill {
     pub(super) id: Uuid,
+    #[serde(default)]
+    pub(super) proficiency: Option<serde_json::Number>,
+}
+
+/// The groups and the team that a user is in. What is expanded is best effort, so that one that is missing is unknown.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Memberships {
+    pub(super) groups: Option<Vec<Uuid>>,
+    pub(super) team: Option<Uuid>,
+}
+
+#[derive(Deserialize)]
+struct Referred {
+    id: Uuid,
+}
+
+pub(super) fn parse_memberships(user_id: UserId, body: &[u8]) -> Result<Memberships, String> {
+    parse_user(user_id, body)?;
+    let document = Document::parse(body)?;
+    let groups = match document.raw("groups") {
+        None => None,
+        Some(_) => Some(document.list::<Referred>("groups")?),
+    };
+    Ok(Memberships {
+        groups: groups.map(|groups| groups.into_iter().map(|group| group.id).collect()),
+        team: document.get::<Referred>("team").map(|team| team.id),
+    })
+}
+
+/// The version of a group, which a change of its members names.
+pub(super) fn parse_group_version(body: &[u8]) -> Result<u64, String> {
+    let document = Document::parse(body)?;
+    let version = document.get("version");
+    version.ok_or_else(|| "version is not a whole number".to_owned())
 }
 
 /// Whether an error of the API says that the object has another version than the one that was sent, or that the service

@@ -7,6 +7,7 @@ mod client;
 mod conversations;
 mod deletion;
 mod documents;
+mod giving_back;
 mod grants;
 mod limits;
 mod link;

@@ -35,9 +35,25 @@ impl Paths {
         self.join(&["users", user, "routingskills", "bulk"], &[])
     }
 
+    pub(super) fn queue_members(&self, queue: Uuid) -> Result<Url, ApiError> {
+        self.join(&["routing", "queues", &queue.to_string(), "members"], &[])
+    }
+
     pub(super) fn queue_member(&self, queue: Uuid, user: &str) -> Result<Url, ApiError> {
         let queue = queue.to_string();
         self.join(&["routing", "queues", &queue, "members", user], &[])
+    }
+
+    pub(super) fn group(&self, group: Uuid) -> Result<Url, ApiError> {
+        self.join(&["groups", &group.to_string()], &[])
+    }
+
+    pub(super) fn group_members(&self, group: Uuid) -> Result<Url, ApiError> {
+        self.join(&["groups", &group.to_string(), "members"], &[])
+    }
+
+    pub(super) fn team_members(&self, team: Uuid) -> Result<Url, ApiError> {
+        self.join(&["teams", &team.to_string(), "members"], &[])
     }
 
     pub(super) fn group_member(&self, group: Uuid, user: &str) -> Result<Url, ApiError> {
@@ -54,6 +70,10 @@ impl Paths {
 
     pub(super) fn conversations(&self) -> Result<Url, ApiError> {
         self.join(&["analytics", "conversations", "details", "query"], &[])
+    }
+
+    pub(super) fn memberships(&self, user: &str) -> Result<Url, ApiError> {
+        self.join(&["users", user], &[("expand", "groups,team")])
     }
 
     pub(super) fn roles(&self, user: &str) -> Result<Url, ApiError> {

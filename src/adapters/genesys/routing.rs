@@ -11,7 +11,7 @@ use crate::job::UserId;
 use crate::machine::Call;
 use crate::ports::{Answered, QuotaClass};
 
-const ASSIGN_SKILLS: &str = "routing:skill:assign";
+pub(super) const ASSIGN_SKILLS: &str = "routing:skill:assign";
 /// How often a group is asked that changes at that moment.
 const TRIES: usize = 3;
 

@@ -9,10 +9,11 @@ use crate::adapters::http::{conversation_facts, refused_read};
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::{Call, Residual};
+use crate::manifest::Possession;
 use crate::ports::{
     Account, AccountRead, Answered, CallCounts, ConversationFacts, ConversationSink, Deactivation,
-    Observation, PageRequest, QuotaClass, ReadFacts, ReadyDeletion, RefusedRead, RoutingWrites,
-    StepCalls, Tenant, TenantRead,
+    GivenBack, Observation, PageRequest, QuotaClass, ReadFacts, ReadyDeletion, RefusedRead,
+    RoutingWrites, StepCalls, Tenant, TenantRead,
 };
 use crate::profile::TenantProfile;
 
@@ -83,6 +84,27 @@ impl Tenant for GenesysClient {
         calls: &mut Vec<Call>,
     ) -> Result<Vec<Residual>, Failure> {
         self.still_routing(user_id, calls).await
+    }
+
+    async fn possessions(&self, user_id: UserId) -> Result<Option<Vec<Possession>>, Failure> {
+        self.read_possessions(user_id).await
+    }
+
+    async fn give_back(
+        &self,
+        user_id: UserId,
+        possession: &Possession,
+        calls: &mut Vec<Call>,
+    ) -> Result<GivenBack, Failure> {
+        self.give_one_back(user_id, possession, calls).await
+    }
+
+    fn lost_for_good(&self) -> &'static [(&'static str, &'static str)] {
+        &[(
+            "roles",
+            "Genesys Cloud removes the roles with the deactivation, and no call gives them back: an administrator assigns \
+             them again",
+        )]
     }
 
     async fn stream_page(

@@ -100,6 +100,24 @@ impl Client {
         agent: Number,
         calls: &mut Vec<Call>,
     ) -> Result<Vec<Number>, ApiError> {
+        let rows = self.skill_rows_of(user_id, agent, calls).await?;
+        let unreadable = |why| match self.paths().skills_of(agent, 0, LIST_PAGE) {
+            Ok(url) => ApiError::Unreadable {
+                what: format!("GET {}", url.path()),
+                why,
+            },
+            Err(error) => error,
+        };
+        numbers(&rows, "skillId").map_err(unreadable)
+    }
+
+    /// The same, with what each assignment says.
+    pub(super) async fn skill_rows_of(
+        &self,
+        user_id: UserId,
+        agent: Number,
+        calls: &mut Vec<Call>,
+    ) -> Result<Vec<Value>, ApiError> {
         let page = |skip| {
             let url = self.paths().skills_of(agent, skip, LIST_PAGE)?;
             Ok(urgent(url, right::VIEW_SKILLS))
@@ -120,7 +138,7 @@ impl Client {
             let why = "a skill came twice".to_owned();
             return Err(ApiError::PagesMoved { what, why });
         }
-        Ok(skills)
+        Ok(rows)
     }
 
     /// All groups of the agent: one answer, which is not paged.

@@ -11,6 +11,7 @@ mod client;
 mod contacts;
 mod documents;
 mod facts;
+mod giving_back;
 mod known_agents;
 mod lists;
 mod numbers;

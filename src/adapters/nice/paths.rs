@@ -32,6 +32,11 @@ impl Paths {
         self.join(&["user-management", "v1", "users", "deactivate"])
     }
 
+    pub(super) fn revive(&self, user_id: impl Display) -> Result<Url, ApiError> {
+        let user = user_id.to_string();
+        self.join(&["user-management", "v1", "users", &user, "revive"])
+    }
+
     pub(super) fn teams(&self) -> Result<Url, ApiError> {
         self.join(&["user-management", "v4", "teams", "search"])
     }
@@ -53,6 +58,10 @@ impl Paths {
             .append_pair("skip", &skip.to_string())
             .append_pair("top", &top.to_string());
         Ok(url)
+    }
+
+    pub(super) fn all_skills_of(&self, agent: Number) -> Result<Url, ApiError> {
+        self.acd(&["agents", &agent.to_string(), "skills"])
     }
 
     pub(super) fn skill(&self, skill: Number, agent: Number) -> Result<Url, ApiError> {

@@ -159,7 +159,7 @@ const fn accepted() -> RoutingWrites {
 }
 
 /// Why a success is none. An answer without a body says nothing, and the lists decide.
-fn not_done(reply: &Reply) -> Result<Option<String>, ApiError> {
+pub(super) fn not_done(reply: &Reply) -> Result<Option<String>, ApiError> {
     if reply.body.is_empty() {
         return Ok(None);
     }

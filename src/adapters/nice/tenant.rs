@@ -10,10 +10,11 @@ use crate::adapters::http::refused_read;
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::{Call, Residual};
+use crate::manifest::Possession;
 use crate::ports::{
     Account, AccountRead, Answered, CallCounts, ConversationFacts, ConversationSink, Deactivation,
-    Observation, PageRequest, QuotaClass, ReadFacts, ReadyDeletion, RefusedRead, RoutingWrites,
-    StepCalls, Tenant, TenantRead,
+    GivenBack, Observation, PageRequest, QuotaClass, ReadFacts, ReadyDeletion, RefusedRead,
+    RoutingWrites, StepCalls, Tenant, TenantRead,
 };
 use crate::profile::TenantProfile;
 
@@ -92,6 +93,19 @@ impl Tenant for Client {
         calls: &mut Vec<Call>,
     ) -> Result<Vec<Residual>, Failure> {
         self.still_routing(user_id, calls).await
+    }
+
+    async fn possessions(&self, user_id: UserId) -> Result<Option<Vec<Possession>>, Failure> {
+        self.read_possessions(user_id).await
+    }
+
+    async fn give_back(
+        &self,
+        user_id: UserId,
+        possession: &Possession,
+        calls: &mut Vec<Call>,
+    ) -> Result<GivenBack, Failure> {
+        self.give_one_back(user_id, possession, calls).await
     }
 
     async fn stream_page(

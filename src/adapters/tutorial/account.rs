@@ -4,19 +4,29 @@
 use reqwest::Method;
 
 use super::client::{Client, SCIM};
-use super::documents::{deactivated, is_user, parse_account};
+use super::documents::{is_user, parse_account, with_active};
 use super::types::ScimUser;
 use crate::adapters::http::{ApiError, Conflicts, Reply, Request, TWICE, Write, unwritable};
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::machine::Call;
-use crate::ports::{AccountRead, Answered, Deactivation, QuotaClass};
+use crate::ports::{Account, AccountRead, Answered, Deactivation, QuotaClass};
 
 /// What the whole API says of a user's account.
 pub(super) struct ScimRead {
     /// `None` only where no part of the API knows the user.
     user: Option<ScimUser>,
     calls: Vec<Call>,
+}
+
+impl ScimRead {
+    pub(super) fn account(self) -> Option<Account> {
+        self.user.map(|user| user.account)
+    }
+
+    pub(super) fn into_parts(self) -> (Option<ScimUser>, Vec<Call>) {
+        (self.user, self.calls)
+    }
 }
 
 impl From<ScimRead> for AccountRead {
@@ -80,11 +90,12 @@ impl Client {
             .await
     }
 
-    /// Writes the whole SCIM user back, inactive.
-    async fn put_inactive(
+    /// Writes the whole SCIM user back, active or not.
+    pub(super) async fn put_active(
         &self,
         user_id: UserId,
         read: &ScimUser,
+        active: bool,
         if_match: Option<&str>,
     ) -> Result<Answered<Write>, ApiError> {
         const CALL: &str = "put_scim_user";
@@ -93,12 +104,12 @@ impl Client {
         let request = Request {
             media_type: SCIM,
             if_match,
-            body: Some(deactivated(read).map_err(|why| unwritable(CALL, why))?),
+            body: Some(with_active(read, active).map_err(|why| unwritable(CALL, why))?),
             ..Request::write(Method::PUT, url, QuotaClass::Scim, "scim:write")
         };
         let shows = |reply: &Reply| {
             let stored = parse_account(user_id, &reply.body, None);
-            stored.is_ok_and(|user| user.account.active == Some(false))
+            stored.is_ok_and(|user| user.account.active == Some(active))
         };
         self.write(CALL, request, shows).await
     }
@@ -125,7 +136,7 @@ impl Client {
 
             let version = user.version.as_deref();
             let if_match = conflicts.if_match(version);
-            let written = self.put_inactive(user_id, &user, if_match).await?;
+            let written = self.put_active(user_id, &user, false, if_match).await?;
             calls.push(written.call);
             match written.value {
                 Write::Done => return Ok(Deactivation::Written),

@@ -84,6 +84,96 @@ pub(super) fn queue_without_user(read: &Queue, user_id: UserId) -> Result<Vec<u8
     Ok(document.to_bytes())
 }
 
+/// The queues of a profile as they are written.
+pub(super) fn parse_references(body: &[u8]) -> Result<Vec<Box<RawValue>>, String> {
+    Document::parse(body)?.list("queues")
+}
+
+/// `reference` is the entry as it was written before.
+pub(super) fn profile_with_queue(
+    read: &RoutingProfile,
+    queue_id: &QueueId,
+    reference: Option<&str>,
+) -> Result<Vec<u8>, String> {
+    let mut document = Document::parse(&read.document)?;
+    let known: Vec<Box<RawValue>> = document.list("queues")?;
+    let by_id = || serde_json::json!({ "id": queue_id.as_str() }).to_string();
+    let own = reference
+        .filter(|text| {
+            serde_json::from_str::<Reference>(text)
+                .is_ok_and(|reference| reference.id == queue_id.as_str())
+        })
+        .map_or_else(by_id, str::to_owned);
+    let all: Vec<&str> = known
+        .iter()
+        .map(|raw| raw.get())
+        .chain([own.as_str()])
+        .collect();
+    document.set("queues", format!("[{}]", all.join(",")));
+    Ok(document.to_bytes())
+}
+
+/// As what a queue names a user, and whether another one owns it.
+pub(super) struct Named {
+    /// The entries as they are written.
+    pub(super) owner: Option<String>,
+    pub(super) supervisor: Option<String>,
+    pub(super) other_owner: Option<String>,
+}
+
+pub(super) fn named_in(read: &Queue, user_id: UserId) -> Result<Named, String> {
+    let document = Document::parse(&read.document)?;
+    let owner = document.raw("ownerId").filter(|raw| *raw != "null");
+    let (owner, other_owner) = if is_owner(&document, user_id) {
+        (owner, None)
+    } else {
+        (None, owner)
+    };
+    let supervisors = supervisors(&document)?;
+    let own = supervisors.iter().find(|raw| is_entry(raw, user_id));
+    Ok(Named {
+        owner: owner.map(str::to_owned),
+        supervisor: own.map(|raw| raw.get().to_owned()),
+        other_owner: other_owner.map(str::to_owned),
+    })
+}
+
+/// The user's ID as it was written before, if `detail` is that.
+fn entry(user_id: UserId, detail: Option<&str>) -> String {
+    detail
+        .filter(|text| {
+            serde_json::from_str::<String>(text).is_ok_and(|text| is_same(&text, user_id))
+        })
+        .map_or_else(|| format!("\"{user_id}\""), str::to_owned)
+}
+
+pub(super) fn queue_with_owner(
+    read: &Queue,
+    user_id: UserId,
+    detail: Option<&str>,
+) -> Result<Vec<u8>, String> {
+    let mut document = Document::parse(&read.document)?;
+    document.set("ownerId", entry(user_id, detail));
+    Ok(document.to_bytes())
+}
+
+pub(super) fn queue_with_supervisor(
+    read: &Queue,
+    user_id: UserId,
+    detail: Option<&str>,
+) -> Result<Vec<u8>, String> {
+    let mut document = Document::parse(&read.document)?;
+    let own = entry(user_id, detail);
+    let known = supervisors(&document)?;
+    let all: Vec<&str> = known
+        .iter()
+        .map(|raw| raw.get())
+        .chain([own.as_str()])
+        .collect();
+    document.set("supervisorIds", format!("[{}]", all.join(",")));
+    Ok(document.to_bytes())
+}
+
 /// The entries as they are written, so that those of other users can be written back unchanged.
 fn supervisors(document: &Document) -> Result<Vec<Box<RawValue>>, String> {
     document.list("supervisorIds")
@@ -180,9 +270,9 @@ pub(super) fn parse_account(
     })
 }
 
-pub(super) fn deactivated(read: &ScimUser) -> Result<Vec<u8>, String> {
+pub(super) fn with_active(read: &ScimUser, active: bool) -> Result<Vec<u8>, String> {
     let mut document = Document::parse(&read.document)?;
-    document.set("active", "false".to_owned());
+    document.set("active", active.to_string());
     Ok(document.to_bytes())
 }
 

@@ -6,6 +6,7 @@ mod clearing;
 mod client;
 mod deletion;
 mod documents;
+mod giving_back;
 mod link;
 mod page;
 mod paths;

@@ -7,9 +7,12 @@ use super::documents::{
     has_no_queues, parse_profile, parse_queue, profile_without_queues, queue_without_user,
 };
 use super::types::{Queue, QueueId, RoutingProfile};
-use crate::adapters::http::{ApiError, Request, Write, unwritable};
+use crate::adapters::http::{ApiError, Reply, Request, Write, unwritable};
 use crate::job::UserId;
 use crate::ports::{Answered, QuotaClass};
+
+const PATCH_PROFILE: &str = "patch_routing_profile";
+const PATCH_QUEUE: &str = "patch_queue";
 
 impl Client {
     pub(super) async fn read_profile(
@@ -32,17 +35,26 @@ impl Client {
         read: &RoutingProfile,
         if_match: Option<&str>,
     ) -> Result<Answered<Write>, ApiError> {
-        const CALL: &str = "patch_routing_profile";
+        let body = profile_without_queues(read).map_err(|why| unwritable(PATCH_PROFILE, why))?;
+        self.write_profile(user_id, body, if_match, |reply| has_no_queues(&reply.body))
+            .await
+    }
 
+    pub(super) async fn write_profile(
+        &self,
+        user_id: UserId,
+        body: Vec<u8>,
+        if_match: Option<&str>,
+        shows: impl FnOnce(&Reply) -> bool,
+    ) -> Result<Answered<Write>, ApiError> {
         let url = self.paths().routing_profile(user_id)?;
         let request = Request {
             removes_access: true,
             if_match,
-            body: Some(profile_without_queues(read).map_err(|why| unwritable(CALL, why))?),
+            body: Some(body),
             ..Request::write(Method::PATCH, url, QuotaClass::Routing, "routing:write")
         };
-        self.write(CALL, request, |reply| has_no_queues(&reply.body))
-            .await
+        self.write(PATCH_PROFILE, request, shows).await
     }
 
     pub(super) async fn read_queue(
@@ -68,16 +80,24 @@ impl Client {
         user_id: UserId,
         if_match: Option<&str>,
     ) -> Result<Answered<Write>, ApiError> {
-        const CALL: &str = "patch_queue";
+        let body = queue_without_user(read, user_id).map_err(|why| unwritable(PATCH_QUEUE, why))?;
+        self.write_queue(&read.id, body, if_match).await
+    }
 
-        let url = self.paths().queue(&read.id)?;
+    pub(super) async fn write_queue(
+        &self,
+        queue_id: &QueueId,
+        body: Vec<u8>,
+        if_match: Option<&str>,
+    ) -> Result<Answered<Write>, ApiError> {
+        let url = self.paths().queue(queue_id)?;
         let request = Request {
             removes_access: true,
             if_match,
-            body: Some(queue_without_user(read, user_id).map_err(|why| unwritable(CALL, why))?),
+            body: Some(body),
             ..Request::write(Method::PATCH, url, QuotaClass::Routing, "routing:write")
         };
         // The document does not say what the answer holds.
-        self.write(CALL, request, |_reply| false).await
+        self.write(PATCH_QUEUE, request, |_reply| false).await
     }
 }

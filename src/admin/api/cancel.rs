@@ -57,6 +57,7 @@ async fn cancel(
     to_its_end(async move {
         let services = &api.0.services;
         let cancelling = Cancelling {
+        what: "cancel",
             store: &services.archive_store,
             checkpoints: &*api.0.stores.checkpoints,
             users: &*api.0.stores.users,

@@ -17,6 +17,7 @@ mod overview;
 mod pause;
 mod plan;
 mod rate;
+mod reactivate;
 mod submit;
 mod users;
 mod workers;
@@ -199,6 +200,7 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(limits::search))
         .routes(routes!(cancel::user))
         .routes(routes!(cancel::batch))
+        .routes(routes!(reactivate::user))
         .routes(routes!(batch_pause::pause))
         .routes(routes!(batch_pause::resume))
         .routes(routes!(dead_letters::list))

@@ -135,6 +135,7 @@ fn prior_evidence() -> impl Iterator<Item = (String, Event)> {
 
     stored.map(|(label, state)| {
         let evidence = PriorEvidence {
+            before_image: false,
             profile: TenantProfile::default(),
             revision: 1,
             evidence_revision: 1,

@@ -38,8 +38,10 @@ pub(crate) enum CancelTarget {
     Batch(BatchId),
 }
 
-/// Where orders and checkpoints are kept.
+/// For which command it is done, and where orders and checkpoints are kept.
 pub(crate) struct Cancelling<'a> {
+    /// The command, as the audit log names it.
+    pub what: &'static str,
     pub store: &'a Arc<dyn ArchiveStore>,
     pub checkpoints: &'a dyn Checkpoints,
     pub users: &'a dyn UserIndex,
@@ -208,7 +210,7 @@ impl Cancelling<'_> {
         details: serde_json::Value,
     ) -> Result<Recorded, Failure> {
         let change = Change {
-            what: "cancel",
+            what: self.what,
             count,
             details,
         };

@@ -69,6 +69,7 @@ impl Scene {
 
     async fn cancel(&self, numbers: &[u8]) -> CancelReport {
         let cancelling = Cancelling {
+            what: "cancel",
             store: &self.store,
             checkpoints: &self.checkpoints,
             users: &self.checkpoints,

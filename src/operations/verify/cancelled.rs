@@ -1,11 +1,11 @@
-//! Revisions that have an archive, and no manifest: the request was cancelled, and a later one began a revision of its own.
+//! Revisions that have an archive or a before-image, and no manifest: the request was cancelled, and a later one began a revision of its own.
 
 use std::collections::BTreeSet;
 
 use super::holdings::Holdings;
 use crate::failure::Failure;
 use crate::job::UserId;
-use crate::manifest::Kind;
+use crate::manifest::{Kind, parse_key};
 use crate::ports::ArchiveStore;
 use crate::registers::StopRegister;
 
@@ -18,12 +18,23 @@ pub(super) async fn skipped(
 ) -> Result<BTreeSet<u32>, Failure> {
     let recorded: BTreeSet<u32> = holdings.revisions(Kind::Audit).into_iter().collect();
     let last = recorded.last().copied().unwrap_or(0);
-    let archived = holdings.revisions(Kind::Archive).into_iter();
-    let skipped: BTreeSet<u32> = archived
-        .filter(|revision| *revision < last && !recorded.contains(revision))
+    let mut skipped: BTreeSet<u32> = (1..last)
+        .filter(|revision| !recorded.contains(revision))
         .collect();
     if skipped.is_empty() {
         return Ok(skipped);
+    }
+    // One that was cancelled before its archive left a before-image at most.
+    let archived = holdings.revisions(Kind::Archive);
+    if !skipped.is_subset(&archived) {
+        let keys = store.keys(&user_id.to_string()).await?;
+        let begun: BTreeSet<u32> = keys
+            .iter()
+            .filter_map(|key| parse_key(user_id, key))
+            .filter(|(kind, _)| *kind == Kind::Before)
+            .map(|(_, revision)| revision)
+            .collect();
+        skipped.retain(|revision| archived.contains(revision) || begun.contains(revision));
     }
 
     let orders = StopRegister::default().fresh(store).await?;

@@ -16,7 +16,7 @@ pub(super) fn set_of(user_id: UserId, full_key: &str) -> Option<u32> {
     let name = full_key.rsplit('/').next().unwrap_or(full_key);
     match parse_key(user_id, &ObjectKey(name.to_owned()))? {
         (Kind::Archive, set) => Some(set),
-        (Kind::Sealed | Kind::Audit, _) => None,
+        (Kind::Sealed | Kind::Audit | Kind::Before | Kind::Fate | Kind::Reactivated(_), _) => None,
     }
 }
 

@@ -87,11 +87,14 @@ impl Holdings {
     }
 }
 
-/// The user, kind and revision of an object; `None` if the object belongs to no user.
+/// The user, kind and revision of an object; `None` if the object is no evidence of a user's off-boarding.
 pub(crate) fn owned(key: &ObjectKey) -> Option<(UserId, Kind, u32)> {
     let user_id = key.as_str().get(..USER_ID_CHARS)?.parse().ok()?;
     let (kind, revision) = parse_key(user_id, key)?;
-    Some((user_id, kind, revision))
+    match kind {
+        Kind::Archive | Kind::Sealed | Kind::Audit => Some((user_id, kind, revision)),
+        Kind::Before | Kind::Fate | Kind::Reactivated(_) => None,
+    }
 }
 
 /// What the store holds of one user, or of all users.
@@ -142,6 +145,9 @@ mod tests {
             format!("_hold_{id}.1.json"),
             "_offboarder_probe".to_owned(),
             format!("{id}.bak"),
+            format!("{id}_before.json"),
+            format!("{id}_fate.json"),
+            format!("{id}_reactivated.json"),
         ] {
             assert_eq!(owned(&key(other.clone())), None, "{other}");
         }

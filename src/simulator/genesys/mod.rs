@@ -4,6 +4,7 @@
 mod access;
 mod analytics;
 mod errors;
+mod giving_back;
 mod person;
 mod request;
 mod routing;
@@ -81,7 +82,7 @@ impl Ask<'_> {
 fn any_of(operation: &str) -> Option<&'static [&'static str]> {
     Some(match operation {
         "get_token_info" | "get_own_grants" | "get_limits" | "get_user" | "list_skills"
-        | "leave_group" => &[],
+        | "leave_group" | "get_group" | "join_group" => &[],
         "set_user_state" => &[
             "directory:user:edit",
             "directory:organization:admin",
@@ -93,9 +94,11 @@ fn any_of(operation: &str) -> Option<&'static [&'static str]> {
             "admin",
         ],
         "list_queues" => &["routing:queue:view"],
-        "remove_from_queue" => &["routing:queue:edit", "routing:queueMember:manage"],
-        "leave_team" => &["groups:team:assign"],
-        "replace_skills" => &["routing:skill:assign"],
+        "remove_from_queue" | "add_to_queue" => {
+            &["routing:queue:edit", "routing:queueMember:manage"]
+        }
+        "leave_team" | "join_team" => &["groups:team:assign"],
+        "replace_skills" | "add_skills" => &["routing:skill:assign"],
         "revoke_tokens" => &["oauth:token:delete"],
         "query_conversations" => &[
             "analytics:conversationDetail:view",
@@ -122,6 +125,11 @@ fn dispatch(ask: &Ask<'_>, rights: &BTreeSet<String>) -> Result<Reply, Refused> 
         "delete_user" => users::delete(ask),
         "list_queues" => routing::list_queues(ask),
         "remove_from_queue" => routing::remove_from_queue(ask),
+        "add_to_queue" => giving_back::add_to_queue(ask),
+        "get_group" => giving_back::get_group(ask),
+        "join_group" => giving_back::join_group(ask),
+        "join_team" => giving_back::join_team(ask),
+        "add_skills" => giving_back::add_skills(ask),
         "leave_group" => routing::leave_group(ask),
         "leave_team" => routing::leave_team(ask),
         "list_skills" => routing::list_skills(ask),
@@ -145,6 +153,11 @@ impl Api for Genesys {
             ("PATCH", ["users", id]) => ("set_user_state", *id),
             ("DELETE", ["users", id]) => ("delete_user", *id),
             ("GET", ["users", id, "queues"]) => ("list_queues", *id),
+            ("POST", ["routing", "queues", _, "members"]) => ("add_to_queue", ""),
+            ("GET", ["groups", _]) => ("get_group", ""),
+            ("POST", ["groups", _, "members"]) => ("join_group", ""),
+            ("POST", ["teams", _, "members"]) => ("join_team", ""),
+            ("PATCH", ["users", id, "routingskills", "bulk"]) => ("add_skills", *id),
             ("DELETE", ["routing", "queues", _, "members", id]) => ("remove_from_queue", *id),
             ("DELETE", ["groups", _, "members"]) => ("leave_group", ""),
             ("DELETE", ["teams", _, "members"]) => ("leave_team", ""),
@@ -166,6 +179,7 @@ impl Api for Genesys {
                 .map(|(_, value)| value.to_lowercase())
         };
         match call.operation {
+            "add_to_queue" | "join_group" | "join_team" => giving_back::user_of(call),
             "leave_group" => parameter("ids"),
             "leave_team" => parameter("id"),
             "query_conversations" => analytics::user_of(call),

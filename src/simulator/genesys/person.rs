@@ -45,8 +45,13 @@ pub(super) struct Held {
 }
 
 impl Held {
-    fn new(id: String) -> Self {
+    pub(super) fn new(id: String) -> Self {
         Self { id, gone_at: None }
+    }
+
+    /// Whether it had been taken away.
+    pub(super) fn give_back(&mut self) -> bool {
+        self.gone_at.take().is_some()
     }
 
     pub(super) fn is_live(&self) -> bool {

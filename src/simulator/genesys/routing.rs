@@ -37,7 +37,7 @@ fn page_of(path: &str, query: &str, page: &Page, all: Vec<Value>) -> Value {
     list
 }
 
-fn live<'p>(
+pub(super) fn live<'p>(
     people: &'p mut indexmap::IndexMap<String, Person>,
     id: &str,
 ) -> Result<&'p mut Person, Refused> {
@@ -204,7 +204,7 @@ pub(super) fn leave_team(ask: &Ask<'_>) -> Result<Reply, Refused> {
     leave(ask, &id, &team_id, GroupType::Team, "leave_team_answer")
 }
 
-fn skill_documents(person: &Person) -> Vec<Value> {
+pub(super) fn skill_documents(person: &Person) -> Vec<Value> {
     person
         .live_skills()
         .map(|skill| {

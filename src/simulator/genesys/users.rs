@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::faults::Fault;
 use super::super::reply::Reply;
 use super::errors::{error, not_found, version_conflict};
-use super::person::{Held, Person, State};
+use super::person::{GroupType, Held, Person, State};
 use super::request::{Parameters, Refused, body, id_after, no_body};
 use super::{Ask, DIVISION_ID};
 
@@ -38,12 +38,21 @@ fn document(person: &Person, state: State, version: u64, expand: &[&str]) -> Val
         let groups: Vec<Value> = person
             .groups
             .iter()
+            .filter(|group| group.kind == GroupType::Group)
             .map(|group| &group.held)
             .chain(&person.other_groups)
             .filter(|held| held.is_live())
             .map(|held| json!({"id": held.id, "name": "Group"}))
             .collect();
         members.insert("groups".to_owned(), groups.into());
+    }
+    let team = person.groups.iter();
+    let mut team = team.filter(|group| group.kind == GroupType::Team && group.held.is_live());
+    if let Some(team) = team.next().filter(|_| expand.contains(&"team")) {
+        members.insert(
+            "team".to_owned(),
+            json!({"id": team.held.id, "name": "Team"}),
+        );
     }
     if expand.contains(&"dateLastLogin") {
         members.insert(
@@ -119,13 +128,17 @@ pub(super) fn set_state(ask: &Ask<'_>) -> Result<Reply, Refused> {
     let id = id_after(ask.call, "users")?;
     Parameters::of(ask.call, &[])?;
     let update: Update = body(ask.call)?;
-    if update.state != "inactive" {
-        return Err(Box::new(error(
-            400,
-            "invalid.value",
-            "this simulator knows no other change than state inactive",
-        )));
-    }
+    let wanted = match update.state.as_str() {
+        "inactive" => false,
+        "active" => true,
+        _ => {
+            return Err(Box::new(error(
+                400,
+                "invalid.value",
+                "this simulator knows no other state than active and inactive",
+            )));
+        }
+    };
 
     let mut people = ask.people();
     let Some(person) = people
@@ -137,8 +150,13 @@ pub(super) fn set_state(ask: &Ask<'_>) -> Result<Reply, Refused> {
     if let Some(reply) = conflict(ask, person, Some(update.version)) {
         return Ok(reply);
     }
-    let is_new = person.is_active;
-    if is_new {
+    let is_new = person.is_active != wanted;
+    if is_new && wanted {
+        person.is_active = true;
+        person.deactivated_at = None;
+        person.lagging = None;
+        person.version += 1;
+    } else if is_new {
         if person.record.lagging_reads > 0 {
             person.lagging = Some((person.version, person.record.lagging_reads));
         }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Ask;
-use super::errors::{Answer, bad, not_found, refuse};
+use super::errors::{Answer, not_found, refuse};
 use super::form::{Query, body, no_body};
 use super::people::{Key, TENANT_ID, User};
 use crate::simulator::reply::Reply;
@@ -71,14 +71,12 @@ struct Change {
     is_active: bool,
 }
 
+/// Disables a key, or enables it again.
 pub(super) fn disable_key(ask: &Ask<'_>) -> Answer {
     let query = Query::of(ask.call, &["accessKeyId", "userId"])?;
     let id = query.uuid("userId")?;
     let key_id = query.needed("accessKeyId")?;
     let change: Change = body(ask.call)?;
-    if change.is_active {
-        return bad(ask.call, "a key is only disabled here");
-    }
     let mut people = ask.people();
     let Some(user) = people.users.get_mut(&id) else {
         return not_found(ask.call, "no such user");
@@ -87,11 +85,15 @@ pub(super) fn disable_key(ask: &Ask<'_>) -> Answer {
         return not_found(ask.call, "the user has no such key");
     };
 
-    let was_active = std::mem::replace(&mut key.is_active, false);
+    let was_active = std::mem::replace(&mut key.is_active, change.is_active);
     let key = Key {
         id: key.id.clone(),
-        is_active: false,
+        is_active: change.is_active,
     };
     let reply = Reply::json(200, shown(user, &key).to_string());
-    Ok(if was_active { reply.applied() } else { reply })
+    Ok(if was_active == change.is_active {
+        reply
+    } else {
+        reply.applied()
+    })
 }

@@ -5,6 +5,7 @@ mod access;
 mod contacts;
 mod errors;
 mod form;
+mod giving_back;
 mod identity;
 mod people;
 mod place;
@@ -112,16 +113,17 @@ impl Api for Nice {
                 .map(|(_, value)| value)
         };
         match call.operation {
-            "get_user" => Some(call.id.to_lowercase()),
+            "get_user" | "revive_user" => Some(call.id.to_lowercase()),
             "list_access_keys" | "disable_access_key" => {
                 parameter("userId").map(|id| id.to_lowercase())
             }
             "deactivate_users" => identity::meant(call),
-            "remove_from_group" => routing::agent_of(call).and_then(|agent| of_agent(&agent)),
-            "list_completed_contacts" => of_agent(&parameter("agentId")?),
-            "get_agent" | "list_skills" | "remove_skill" | "list_groups" | "log_out_agent" => {
-                of_agent(&call.id)
+            "remove_from_group" | "add_to_group" => {
+                routing::agent_of(call).and_then(|agent| of_agent(&agent))
             }
+            "list_completed_contacts" => of_agent(&parameter("agentId")?),
+            "get_agent" | "list_skills" | "add_skills" | "remove_skill" | "list_groups"
+            | "log_out_agent" => of_agent(&call.id),
             _ => None,
         }
     }
@@ -241,12 +243,12 @@ fn admit(ask: &Ask<'_>) -> Result<(), Box<Reply>> {
 fn needs(operation: &str) -> Option<&'static str> {
     Some(match operation {
         "get_user" => "employees.view",
-        "deactivate_users" => "employees.edit",
+        "deactivate_users" | "revive_user" => "employees.edit",
         "get_agent" | "list_skills" => "agents.view",
         "log_out_agent" => "agents.edit",
-        "remove_skill" => "skills.edit",
+        "remove_skill" | "add_skills" => "skills.edit",
         "list_groups" => "groups.view",
-        "remove_from_group" => "groups.edit",
+        "remove_from_group" | "add_to_group" => "groups.edit",
         "search_teams" => "teams.view",
         "list_access_keys" => "access-keys.view",
         "disable_access_key" => "access-keys.edit",
@@ -266,6 +268,9 @@ fn dispatch(ask: &Ask<'_>) -> Answer {
         "get_agent" => identity::agent(ask),
         "deactivate_users" => identity::deactivate(ask),
         "list_skills" => routing::skills(ask),
+        "revive_user" => giving_back::revive(ask),
+        "add_skills" => giving_back::add_skills(ask),
+        "add_to_group" => giving_back::add_to_group(ask),
         "remove_skill" => routing::remove_skill(ask),
         "list_groups" => routing::groups(ask),
         "remove_from_group" => routing::remove_from_group(ask),

@@ -67,6 +67,7 @@ fn found(evidence: &PriorEvidence) -> Event {
 /// What a run that lost its checkpoint will find.
 fn evidence(checkpoint: &Checkpoint, state: State) -> PriorEvidence {
     PriorEvidence {
+        before_image: false,
         profile: checkpoint.profile,
         revision: checkpoint.revision,
         evidence_revision: checkpoint.evidence_revision,

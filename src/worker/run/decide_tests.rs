@@ -325,6 +325,7 @@ fn deleted_at(second: i64) -> StepRecord {
 fn an_active_user_whom_only_a_manifest_calls_gone_is_not_finished() {
     let job = replay_of(100);
     let found = PriorEvidence {
+        before_image: false,
         profile: TenantProfile::default(),
         revision: 1,
         evidence_revision: 1,
@@ -362,6 +363,7 @@ fn a_noted_cancellation_ends_its_request_although_its_time_came_later() {
         why: None,
         batch_id: None,
         message_due: None,
+        reactivation: None,
     };
     let mut checkpoint = in_state(State::Received);
     checkpoint.request.requested_at = Some(at(130));

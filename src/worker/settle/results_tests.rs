@@ -164,6 +164,7 @@ fn a_cancellation_of_a_user_is_one_event_with_who_and_why() {
         why: Some("a wrong list".to_owned()),
         batch_id: None,
         message_due: None,
+        reactivation: None,
     };
     let end = CancelledEnd {
         user_id: "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap(),

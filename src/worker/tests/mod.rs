@@ -5,6 +5,7 @@ mod answers;
 mod deletion;
 mod meddling;
 mod orders;
+mod reactivating;
 mod requests;
 mod stopping;
 
@@ -28,7 +29,7 @@ use crate::job::{Action, Job, Lane, Request, UserId};
 use crate::limits::DeletePolicy;
 use crate::machine::{RetryPolicy, StateName};
 use crate::manifest::Actor;
-use crate::ports::Quotas;
+use crate::ports::{Checkpoints, Quotas};
 use crate::progress::Progress;
 use crate::registers::{ProtectedSource, SharedRead, StopRegister};
 use crate::secret::Secret;
@@ -40,6 +41,7 @@ struct Bench {
     services: Services,
     directory: tempfile::TempDir,
     action: Action,
+    users: Arc<EmbeddedCheckpoints>,
 }
 
 impl Bench {
@@ -81,6 +83,8 @@ impl Bench {
             clock: Clock::system(),
             progress: Progress::default(),
         });
+        let users = EmbeddedCheckpoints::open(directory.path(), Clock::system()).unwrap();
+        let users = Arc::new(users);
         let services = Services {
             clock: Clock::system(),
             progress: Progress::default(),
@@ -88,9 +92,7 @@ impl Bench {
             archive_store: Arc::new(
                 DirectoryStore::open(&directory.path().join("archive")).unwrap(),
             ),
-            checkpoints: Arc::new(
-                EmbeddedCheckpoints::open(directory.path(), Clock::system()).unwrap(),
-            ),
+            checkpoints: Arc::clone(&users) as Arc<dyn Checkpoints>,
             guards: Guards {
                 delete_grace: Duration::ZERO,
                 deletion_rate_limit: None,
@@ -119,6 +121,7 @@ impl Bench {
             services,
             directory,
             action: Action::Delete,
+            users,
         }
     }
 

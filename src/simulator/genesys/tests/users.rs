@@ -84,7 +84,7 @@ async fn what_the_document_does_not_have_is_refused() {
         answer.code();
     }
     for body in [
-        json!({"version": 7, "state": "active"}),
+        json!({"version": 7, "state": "deleted"}),
         json!({"version": 7, "state": "inactive", "name": "n"}),
         json!({"state": "inactive"}),
         json!([]),

@@ -76,7 +76,7 @@ async fn bodies_that_the_document_does_not_allow_are_refused() {
             &group,
             json!({ "agents": [{ "agentId": AGENT, "x": 1 }] }),
         ),
-        ("PATCH", &key, json!({ "isActive": true })),
+        ("PATCH", &key, json!({ "isActive": "true" })),
         ("PATCH", &key, json!({ "isActive": false, "x": 1 })),
         ("DELETE", &skill, json!({})),
         ("POST", &logout, json!({})),

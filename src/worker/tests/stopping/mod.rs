@@ -24,11 +24,11 @@ mod asked_again;
 
 const AN_HOUR: Duration = Duration::from_hours(1);
 
-fn ago(seconds: i64) -> Timestamp {
+pub(super) fn ago(seconds: i64) -> Timestamp {
     Clock::system().now() - SignedDuration::from_secs(seconds)
 }
 
-fn asked(seconds_ago: i64) -> Request {
+pub(super) fn asked(seconds_ago: i64) -> Request {
     Request {
         requested_at: Some(ago(seconds_ago)),
         message_sha256: Some(format!("of {seconds_ago} s ago")),
@@ -62,7 +62,7 @@ impl Bench {
         self.services.stop_orders = Arc::new(StopRegister::default());
     }
 
-    async fn cancel(&mut self, number: usize, seconds_ago: i64) {
+    pub(super) async fn cancel(&mut self, number: usize, seconds_ago: i64) {
         let users = vec![self.user(number)];
         self.order(StopAct::CancelUsers { users }, seconds_ago)
             .await;
@@ -93,6 +93,7 @@ impl Bench {
             why: None,
             batch_id: None,
             message_due: None,
+            reactivation: None,
         };
         checkpoint.cancel(noted, ago(0));
         checkpoints
@@ -120,7 +121,7 @@ impl Bench {
         self.assert_verified(number).await;
     }
 
-    fn forget_checkpoints(&mut self) {
+    pub(super) fn forget_checkpoints(&mut self) {
         let elsewhere = self.directory.path().join("elsewhere");
         std::fs::create_dir(&elsewhere).unwrap();
         let empty = EmbeddedCheckpoints::open(&elsewhere, Clock::system()).unwrap();
