@@ -55,6 +55,7 @@ mod people;
 mod profiles;
 mod proxies;
 mod quotas;
+mod reactivating;
 mod reporting;
 mod requests;
 mod resources;

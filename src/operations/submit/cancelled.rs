@@ -97,11 +97,14 @@ impl Cancellations {
 
     /// A user who is sent although an earlier request was cancelled.
     pub(super) fn note_again(&self, message: &Message, at: Timestamp, who: String) {
+        // No worker has it: a time would make it look older than the cancellation.
+        let request = Request {
+            received_at: None,
+            ..message.request.clone()
+        };
         let mut found = self.found.lock();
         found.again.add(message.user_id, at, who);
-        found
-            .pending
-            .insert(message.user_id, message.request.clone());
+        found.pending.insert(message.user_id, request);
     }
 
     /// A user who is not sent.

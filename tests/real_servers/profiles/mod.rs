@@ -11,6 +11,7 @@ mod lost;
 mod nice;
 mod other_profile;
 mod refused;
+mod undo;
 mod unknowns;
 
 use std::time::Duration;
