@@ -58,7 +58,7 @@ pub(crate) struct BeforeImage {
 }
 
 /// What is decided about a user of whom a before-image is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Fate {
     Delete,

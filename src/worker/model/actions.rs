@@ -4,17 +4,20 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::broken_rules::Rule;
-use super::steps::{failed, perform};
-use super::world::{Act, Budget, NOW, OWNER, SOURCES, Settle, Worker, World, job, user};
+use super::steps::{failed, forged, perform};
+use super::world::{
+    Act, Budget, NOW, OWNER, Settle, Worker, World, crash, job, queue_of, settled, user,
+};
 use crate::failure::Class;
-use crate::job::{Request, Source};
+use crate::job::Request;
 use crate::limits::DeletePolicy;
-use crate::machine::samples::{access_removed, cancelled, queues_cleared};
-use crate::machine::{Checkpoint, Event, RetryPolicy, State, Step};
+use crate::machine::samples::cancelled;
+use crate::machine::{Checkpoint, Event, RetryPolicy, Step};
+use crate::manifest::Fate;
 use crate::steps::Interrupt;
 use crate::worker::run::Outcome;
 use crate::worker::run::decide::{Circumstances, Command, plan_commands};
-use crate::worker::settle::settlement::{Destination, Settlement};
+use crate::worker::settle::settlement::Destination;
 
 pub(super) struct Offboarding {
     pub(super) budget: Budget,
@@ -35,6 +38,9 @@ pub(super) enum Action {
     Duplicate,
     Forge,
     Cancel,
+    Reactivate,
+    Decide,
+    GiveBack,
 }
 
 const RETRY: RetryPolicy = RetryPolicy {
@@ -88,6 +94,15 @@ impl Offboarding {
         if world.budget.cancellations > 0 {
             actions.push(Action::Cancel);
         }
+        if world.budget.reactivations > 0 {
+            actions.push(Action::Reactivate);
+        }
+        if world.reactivating && world.fate.is_none() {
+            actions.push(Action::Decide);
+        }
+        if world.fate == Some(Fate::Reactivate) && !world.given_back {
+            actions.push(Action::GiveBack);
+        }
         if world.budget.forgeries > 0 && world.lease.is_none() && world.archive == world.forged {
             actions.push(Action::Forge);
         }
@@ -119,6 +134,17 @@ impl Offboarding {
                 world.budget.cancellations -= 1;
                 world.cancelled = true;
             }
+            Action::Reactivate => {
+                world.budget.reactivations -= 1;
+                world.reactivating = true;
+                world.cancelled = true;
+            }
+            // The lease is no help: a worker that lost it may be anywhere.
+            Action::Decide => world.fate = Some(Fate::Reactivate),
+            Action::GiveBack => {
+                world.expect(world.exists, "a user was reactivated who is deleted");
+                world.given_back = true;
+            }
             Action::Forge => {
                 world.budget.forgeries -= 1;
                 world.forged = true;
@@ -145,6 +171,7 @@ impl Offboarding {
             acts,
             read: false,
             too_late: false,
+            decided: false,
         };
     }
 
@@ -193,6 +220,7 @@ impl Offboarding {
             acts,
             read,
             too_late,
+            decided,
         } = &mut worker
         else {
             return worker;
@@ -217,21 +245,20 @@ impl Offboarding {
                 *too_late = world.cancelled;
                 acts.push_front(Act::Do(Command::Perform(step)));
             }
+            Some(Act::Do(Command::Perform(step @ Step::Delete { .. })))
+                if self.decides(world) && !*decided && world.exists =>
+            {
+                *decided = true;
+                acts.extend(self.decide(world, checkpoint, step, *source));
+            }
             Some(Act::Do(Command::Perform(step))) => {
                 *read = false;
-                let is_deletion = matches!(step, Step::Delete { .. }) && world.exists;
+                let is_late = *too_late && matches!(step, Step::Delete { .. }) && world.exists;
                 world.expect(
-                    !is_deletion || !*too_late,
+                    !is_late,
                     "a DELETE although the cancellation was stored before the worker looked",
                 );
-                let event = perform(world, checkpoint, &step, self.refused, self.broken);
-                let event = if reply_is_lost {
-                    failed(Class::UnknownOutcome)
-                } else {
-                    event
-                };
-                let planned = self.plan(checkpoint, event, *source);
-                acts.extend(planned);
+                acts.extend(self.perform(world, checkpoint, &step, *source, reply_is_lost));
             }
             Some(Act::Do(Command::Apply(event))) => {
                 let planned = self.plan(checkpoint, *event, *source);
@@ -249,6 +276,43 @@ impl Offboarding {
             }
         }
         worker
+    }
+
+    /// A step, and what follows from it.
+    fn perform(
+        &self,
+        world: &mut World,
+        checkpoint: &mut Checkpoint,
+        step: &Step,
+        source: usize,
+        reply_is_lost: bool,
+    ) -> VecDeque<Act> {
+        let event = perform(world, checkpoint, step, self.refused, self.broken);
+        let event = if reply_is_lost {
+            failed(Class::UnknownOutcome)
+        } else {
+            event
+        };
+        self.plan(checkpoint, event, source)
+    }
+
+    /// The decision that a worker stores before its DELETE, and what follows.
+    fn decide(
+        &self,
+        world: &mut World,
+        checkpoint: &mut Checkpoint,
+        step: Step,
+        source: usize,
+    ) -> VecDeque<Act> {
+        match world.fate.get_or_insert(Fate::Delete) {
+            Fate::Delete => VecDeque::from([Act::Do(Command::Perform(step))]),
+            Fate::Reactivate => self.plan(checkpoint, Event::Cancelled(cancelled(NOW)), source),
+        }
+    }
+
+    /// Whether a worker decides before its DELETE.
+    fn decides(&self, world: &World) -> bool {
+        world.has_image && self.broken != Some(Rule::DecideBeforeTheDeletion)
     }
 
     /// Whether a worker reads an order before this step: before each one that changes something, and whose end it does
@@ -326,46 +390,4 @@ impl Offboarding {
         }
         world.workers[index] = Worker::Settling { source, acts };
     }
-}
-
-/// The product's own mapping.
-fn settled(outcome: &Outcome, source: usize) -> Settlement<'_> {
-    Settlement {
-        outcome,
-        source: SOURCES[source],
-        ended_at: NOW,
-        finished_batch: None,
-    }
-}
-
-fn queue_of(wanted: Source) -> usize {
-    SOURCES
-        .iter()
-        .position(|source| *source == wanted)
-        .unwrap_or(0)
-}
-
-fn crash(world: &mut World, index: usize) {
-    world.budget.crashes -= 1;
-    let worker = std::mem::replace(&mut world.workers[index], Worker::Idle);
-    if worker.holds_delivery() {
-        world.queued[worker.source()] += 1;
-    }
-
-    // A dead worker's lease expires before anything else can happen to the user.
-    if let Worker::Running { owner, .. } = worker
-        && world.lease == Some(owner)
-    {
-        world.lease = None;
-    }
-}
-
-/// What somebody writes who can write Redis: the access is gone, and only the archive is missing.
-fn forged() -> Checkpoint {
-    let mut checkpoint = Checkpoint::new(user(), Request::default(), NOW);
-    let queues = queues_cleared(true);
-    checkpoint.advance(State::QueuesCleared { queues }, Vec::new(), NOW);
-    let access = access_removed(NOW);
-    checkpoint.advance(State::Deactivated { access }, Vec::new(), NOW);
-    checkpoint
 }

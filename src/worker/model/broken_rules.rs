@@ -3,7 +3,7 @@
 use stateright::{Checker as _, Model as _};
 
 use super::actions::Offboarding;
-use super::properties::{cancellation, everything, forgery};
+use super::properties::{cancellation, everything, forgery, reactivation};
 use super::world::Budget;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,7 @@ pub(super) enum Rule {
     ReadAgainBeforeTheDeletion,
     TheEndAnnouncesTheAccess,
     LookBeforeTheDeletion,
+    DecideBeforeTheDeletion,
 }
 
 /// The promise that the shortest history breaks, once the rule is broken.
@@ -60,6 +61,12 @@ fn the_model_finds_a_removal_of_access_that_only_the_first_settlement_announces(
 fn the_model_finds_a_deletion_that_does_not_check_whether_it_was_cancelled() {
     let promise = found(cancellation(), Rule::LookBeforeTheDeletion);
     assert!(promise.contains("cancellation"), "{promise}");
+}
+
+#[test]
+fn the_model_finds_a_deletion_that_nobody_decided() {
+    let promise = found(reactivation(), Rule::DecideBeforeTheDeletion);
+    assert!(promise.contains("reactivated"), "{promise}");
 }
 
 #[test]

@@ -64,6 +64,19 @@ pub(super) fn everything() -> Budget {
         lost_replies: 1,
         forgeries: 0,
         cancellations: 0,
+        reactivations: 0,
+    }
+}
+
+/// A worker may lose its lease anywhere, also right before its DELETE.
+pub(super) fn reactivation() -> Budget {
+    Budget {
+        crashes: 1,
+        forgets: 0,
+        duplicates: 0,
+        lost_replies: 0,
+        reactivations: 1,
+        ..everything()
     }
 }
 
@@ -122,6 +135,11 @@ fn every_promise_holds_in_every_history_of_a_user_whose_deletion_is_refused() {
 #[test]
 fn every_promise_holds_in_every_history_of_a_user_who_is_cancelled() {
     check(cancellation(), false);
+}
+
+#[test]
+fn no_user_is_reactivated_and_deleted_whatever_happens_in_between() {
+    check(reactivation(), false);
 }
 
 #[test]

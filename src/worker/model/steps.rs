@@ -2,8 +2,9 @@
 //! back.
 
 use super::broken_rules::Rule;
-use super::world::{NOW, World};
+use super::world::{NOW, World, user};
 use crate::failure::{Class, Code, Failure, Reason};
+use crate::job::Request;
 use crate::machine::samples::{
     access_removed, empty_archive, empty_manifest, empty_seal, queues_cleared,
 };
@@ -159,6 +160,7 @@ fn delete(world: &mut World, maybe_sent: bool, refused: bool) -> Event {
         return Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::Refused));
     }
 
+    world.expect(!world.given_back, "a DELETE of a user who was reactivated");
     world.exists = false;
     world.deletions += 1;
     Event::UserDeleted(Deletion::without_call(DeletionOutcome::Deleted))
@@ -229,4 +231,14 @@ fn store_manifest(world: &mut World, evidence: PriorEvidence) -> Event {
             Event::ManifestStored(empty_manifest())
         }
     }
+}
+
+/// What somebody writes who can write Redis: the access is gone, and only the archive is missing.
+pub(super) fn forged() -> Checkpoint {
+    let mut checkpoint = Checkpoint::new(user(), Request::default(), NOW);
+    let queues = queues_cleared(true);
+    checkpoint.advance(State::QueuesCleared { queues }, Vec::new(), NOW);
+    let access = access_removed(NOW);
+    checkpoint.advance(State::Deactivated { access }, Vec::new(), NOW);
+    checkpoint
 }

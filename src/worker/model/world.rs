@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use super::broken_rules::Rule;
 use crate::job::{Job, Request, Source, UserId};
 use crate::machine::{Checkpoint, PriorEvidence, Sealing, State};
+use crate::manifest::Fate;
+use crate::worker::run::Outcome;
 use crate::worker::run::decide::Command;
+use crate::worker::settle::settlement::Settlement;
 
 pub(super) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -28,6 +31,8 @@ pub(super) struct Budget {
     pub(super) lost_replies: u8,
     /// An operator cancels the request.
     pub(super) cancellations: u8,
+    /// An operator reactivates the user, of whom a before-image is stored.
+    pub(super) reactivations: u8,
     /// Somebody writes a checkpoint of an archived user into Redis, where workers have no key.
     pub(super) forgeries: u8,
 }
@@ -57,6 +62,13 @@ pub(super) struct World {
     pub(super) forged: bool,
     /// The order is stored.
     pub(super) cancelled: bool,
+    /// A before-image is stored, so that a worker decides before its DELETE.
+    pub(super) has_image: bool,
+    /// An operator reactivates the user, and may decide from now on.
+    pub(super) reactivating: bool,
+    pub(super) fate: Option<Fate>,
+    /// The user got everything back.
+    pub(super) given_back: bool,
     /// A run ended because of it.
     pub(super) dropped: bool,
     /// The event that says that the access is gone was published.
@@ -78,6 +90,8 @@ pub(super) enum Worker {
         read: bool,
         /// The order was stored when it was.
         too_late: bool,
+        /// This run saw that the deletion is decided.
+        decided: bool,
     },
     Settling {
         source: usize,
@@ -119,6 +133,38 @@ pub(super) fn job(source: usize) -> Job {
     }
 }
 
+pub(super) fn queue_of(wanted: Source) -> usize {
+    SOURCES
+        .iter()
+        .position(|source| *source == wanted)
+        .unwrap_or(0)
+}
+
+pub(super) fn crash(world: &mut World, index: usize) {
+    world.budget.crashes -= 1;
+    let worker = std::mem::replace(&mut world.workers[index], Worker::Idle);
+    if worker.holds_delivery() {
+        world.queued[worker.source()] += 1;
+    }
+
+    // A dead worker's lease expires before anything else can happen to the user.
+    if let Worker::Running { owner, .. } = worker
+        && world.lease == Some(owner)
+    {
+        world.lease = None;
+    }
+}
+
+/// The product's own mapping.
+pub(super) fn settled(outcome: &Outcome, source: usize) -> Settlement<'_> {
+    Settlement {
+        outcome,
+        source: SOURCES[source],
+        ended_at: NOW,
+        finished_batch: None,
+    }
+}
+
 impl World {
     /// One user with access, and one message that asks for its off-boarding.
     pub(super) const fn new(budget: Budget) -> Self {
@@ -135,13 +181,17 @@ impl World {
             queued: [1, 0],
             dead: 0,
             workers: [Worker::Idle, Worker::Idle],
-            budget,
             intent_was_saved: false,
             forged: false,
             cancelled: false,
+            has_image: budget.reactivations > 0,
+            reactivating: false,
+            fate: None,
+            given_back: false,
             dropped: false,
             announced: false,
             broken_promise: None,
+            budget,
         }
     }
 

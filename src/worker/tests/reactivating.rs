@@ -144,6 +144,23 @@ async fn a_second_grace_has_an_image_and_a_decision_of_its_own_also_without_chec
 }
 
 #[tokio::test]
+async fn a_user_without_an_archive_gets_everything_back_and_the_next_manifest_passes_over_it() {
+    let mut bench = Bench::within_a_grace().await;
+    let before = bench.now();
+    bench.services.settle = AN_HOUR;
+    waits(&bench.ask(0, asked(200)).await);
+    assert!(!bench.stored(0, ".json").exists());
+    assert_eq!(bench.reactivate().await.outcome, Back::Reactivated);
+    assert_eq!(bench.now(), before);
+
+    bench.services.settle = Duration::ZERO;
+    bench.services.guards.delete_grace = Duration::ZERO;
+    assert_eq!(state(&bench.ask(0, asked(0)).await), StateName::Deleted);
+    assert!(bench.stored(0, "_audit.r2.json").exists());
+    bench.assert_verified(0).await;
+}
+
+#[tokio::test]
 async fn what_is_decided_first_counts() {
     let mut bench = Bench::within_a_grace().await;
     waits(&bench.ask(0, asked(200)).await);
