@@ -53,6 +53,10 @@ pub(crate) enum Purpose {
     Fate,
     /// What a reactivation gave back.
     Reactivation,
+    /// A plan, or a part of its users.
+    Plan,
+    /// What a person decided about a plan.
+    PlanAct,
 }
 
 impl Purpose {
@@ -71,6 +75,8 @@ impl Purpose {
             Self::Before => "before",
             Self::Fate => "fate",
             Self::Reactivation => "reactivation",
+            Self::Plan => "plan",
+            Self::PlanAct => "plan-act",
         }
     }
 }

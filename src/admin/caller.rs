@@ -149,6 +149,7 @@ mod tests {
             name: "ada".to_owned(),
             role,
             key: None,
+            break_glass_key: None,
         };
         Caller::person(&person, SignIn::Key)
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::reader::Reader;
 use super::table;
 use crate::address::DocumentLocation;
-use crate::limits::parse::{duration, unless_off};
-use crate::limits::{DeletePolicy, RateLimit};
+use crate::limits::parse::{duration, positive_duration, unless_off, whole};
+use crate::limits::{ApprovalNeeded, ApprovalRule, DeletePolicy, RateLimit};
 use crate::profile::TenantProfile;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(crate) struct Guard {
     /// Time between Deactivated and the deletion.
     pub delete_grace: Duration,
     pub delete: DeletePolicy,
+    /// When a second person has to approve deletions.
+    pub approval: ApprovalRule,
 }
 
 impl Guard {
@@ -39,14 +41,38 @@ impl Guard {
             );
         }
 
+        let approval = approval(reader);
+
         Some(Self {
             protected,
             max_deletions: max_deletions?,
             max_requests: max_requests?,
             delete_grace: delete_grace?,
             delete: delete?,
+            approval: approval?,
         })
     }
+}
+
+fn approval(reader: &mut Reader<'_>) -> Option<ApprovalRule> {
+    let needed = reader.get(&table::GUARD_APPROVAL, str::parse::<ApprovalNeeded>);
+    let approvers = reader.get(&table::GUARD_APPROVERS, whole(1..=10));
+    let approval_expiry = reader.get(&table::GUARD_APPROVAL_EXPIRY, positive_duration);
+    let execution_expiry = reader.get(&table::GUARD_EXECUTION_EXPIRY, positive_duration);
+    let is_on = needed.is_some_and(|needed| needed != ApprovalNeeded::Off);
+    if is_on && reader.is_unset(&table::ADMIN_PEOPLE) {
+        reader.refuse(
+            &table::GUARD_APPROVAL,
+            "needs people who can approve; set OFFBOARDER_ADMIN_PEOPLE",
+        );
+    }
+
+    Some(ApprovalRule {
+        needed: needed?,
+        approvers: approvers?,
+        approval_expiry: approval_expiry?,
+        execution_expiry: execution_expiry?,
+    })
 }
 
 impl Guard {
@@ -63,6 +89,7 @@ impl Guard {
                 deletes && self.delete_grace.is_zero(),
                 table::GUARD_DELETE_GRACE,
             ),
+            (deletes && self.approval.is_off(), table::GUARD_APPROVAL),
             (self.protected.is_none(), table::GUARD_PROTECTED),
         ];
         let off = guards.into_iter().filter(|(is_off, _)| *is_off);

@@ -134,6 +134,19 @@ settings! {
         "`attempt` or `never`; with `never` no account is deleted and every user ends at \
          DeactivatedOnly. NICE's published API deletes nobody, so that the profile `cxone` takes \
          only `never`";
+    GUARD_APPROVAL: open, "guard.approval", Default("off"),
+        "`off`, `always` or `deletions:N`: deletions of an order of more than N users, and those \
+         beyond N that a requester has without an approval in 24 hours, need a second person's \
+         approval of their plan (`offboarder plan`). Until then users are deactivated and archived, \
+         and wait. It needs `OFFBOARDER_ADMIN_PEOPLE`. Once it was stricter, a weaker rule needs an \
+         approved plan";
+    GUARD_APPROVERS: open, "guard.approvers", Default("1"),
+        "how many persons have to approve a plan, 1 to 10; never who made the plan or sent its \
+         messages";
+    GUARD_APPROVAL_EXPIRY: open, "guard.approval_expiry", Default("72h"),
+        "an approval counts only if it comes within that time of the plan";
+    GUARD_EXECUTION_EXPIRY: open, "guard.execution_expiry", Default("14d"),
+        "a deletion counts as approved for that long after the approval";
     INTEGRITY_KEY: secret, "integrity.key", Nothing,
         "key of at least 32 characters that authenticates checkpoints, seals, holds, pauses and \
          the audit log; the same for all workers and operators of a deployment. A checkpoint \

@@ -2,6 +2,13 @@
 //! `plan`, the first step of a user and the last check before a DELETE use the same ones (see
 //! `steps/guard.rs`).
 
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "the guard and the commands of the next commits use it"
+)]
+pub(crate) mod approval;
+mod end;
 mod hold;
 mod protected;
 
@@ -13,6 +20,7 @@ use crate::job::Request;
 use crate::limits::RateLimit;
 use crate::machine::Pause;
 
+pub(crate) use end::End;
 pub(crate) use hold::Hold;
 #[cfg(test)]
 pub(crate) use protected::NOBODY;

@@ -1,21 +1,21 @@
 //! The job: who is to be off-boarded, on whose request. Pure.
 
+mod digest_name;
 mod foreign;
 mod member;
 mod message;
 mod names;
 mod object;
-mod order_name;
 mod request;
 mod source;
 mod user_id;
 
+pub(crate) use digest_name::{OrderName, PlanName};
 pub(crate) use message::{
     MAX_BODY_BYTES, Malformed, Understood, parse_message, understand_message,
 };
 pub(crate) use names::normalised;
-pub(crate) use order_name::OrderName;
-pub(crate) use request::{Action, BatchId, Request};
+pub(crate) use request::{Action, Approval, BatchId, Request};
 pub(crate) use source::Source;
 pub(crate) use user_id::UserId;
 

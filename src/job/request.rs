@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::OrderName;
+use super::{OrderName, PlanName};
 
 /// How far an off-boarding goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
@@ -106,6 +106,28 @@ pub(crate) struct Request {
     /// The part of an order of `submit` that the message names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderName>,
+    /// The approved plan that permitted the deletion. No message sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanName>,
+    /// The approvals that counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+}
+
+/// A second person's approval of a deletion
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Approval {
+    /// The person's name in the people file.
+    pub person: String,
+    /// The person's role at that time.
+    pub role: String,
+    /// When it was stored, by the archive store's clock.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// An admin alone, in an emergency: deleted without approval.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub break_glass: bool,
 }
 
 impl Request {
@@ -119,6 +141,8 @@ impl Request {
                 .min();
             *self = Self {
                 received_at: first,
+                plan: self.plan.take(),
+                approvals: std::mem::take(&mut self.approvals),
                 ..message.clone()
             };
         } else {

@@ -1,10 +1,13 @@
 //! Limits and policies that settings give and that more than one room obeys.
 
+mod approval;
 pub(crate) mod parse;
 
 use std::time::Duration;
 
 use parse::positive_duration;
+
+pub(crate) use approval::{ApprovalNeeded, ApprovalRule};
 
 /// At most `count` within `per`, counted over all workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

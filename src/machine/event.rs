@@ -34,6 +34,22 @@ pub(crate) enum Pause {
     BatchPaused,
     /// No order names the user, and too many such users came (`OFFBOARDER_GUARD_MAX_REQUESTS`).
     RequestLimit,
+    /// No second person approved the deletion, and the rule wants it (`OFFBOARDER_GUARD_APPROVAL`).
+    NotApproved,
+    /// The user is not as the approved plan saw the user.
+    PlanMoved,
+    /// The approval of the plan came too late, or is too long ago.
+    PlanExpired,
+    /// A person rejected the plan.
+    PlanRejected,
+    /// A person revoked the approval of the plan.
+    PlanRevoked,
+    /// Who made the plan withdrew it.
+    PlanWithdrawn,
+    /// What is stored of the plan, or of what people decided about it, is not what was written.
+    PlanAltered,
+    /// Too many users are not as the plan saw them, or the settings are looser now.
+    PlanStale,
 }
 
 impl Pause {
@@ -48,6 +64,14 @@ impl Pause {
             Self::DeletionPending => "deletion_pending",
             Self::BatchPaused => "batch_paused",
             Self::RequestLimit => "request_limit",
+            Self::NotApproved => "not_approved",
+            Self::PlanMoved => "plan_moved",
+            Self::PlanExpired => "plan_expired",
+            Self::PlanRejected => "plan_rejected",
+            Self::PlanRevoked => "plan_revoked",
+            Self::PlanWithdrawn => "plan_withdrawn",
+            Self::PlanAltered => "plan_altered",
+            Self::PlanStale => "plan_stale",
         }
     }
 }
@@ -73,6 +97,22 @@ impl fmt::Display for Pause {
             Self::RequestLimit => {
                 "no order of `submit` names the user, and too many such users came (OFFBOARDER_GUARD_MAX_REQUESTS); \
                  `offboarder resume --intake` lets those on who wait"
+            }
+            Self::NotApproved => {
+                "a second person has to approve the deletion (OFFBOARDER_GUARD_APPROVAL): `offboarder plan approve`"
+            }
+            Self::PlanMoved => {
+                "the user changed after the plan was made: the user needs a new plan"
+            }
+            Self::PlanExpired => "the approval of the plan has expired: make a new plan",
+            Self::PlanRejected => "a person rejected the plan",
+            Self::PlanRevoked => "a person revoked the approval of the plan",
+            Self::PlanWithdrawn => "the plan was withdrawn",
+            Self::PlanAltered => {
+                "the plan, or what people decided about it, was changed in the archive store: find out who wrote it"
+            }
+            Self::PlanStale => {
+                "too many users, or the settings, changed after the plan was made: make a new plan"
             }
         })
     }

@@ -92,6 +92,7 @@ impl<'a> PeopleFile<'a> {
             name: new.name,
             role: new.role,
             key: key.as_ref().map(|key| KeyDigest::of(key.expose())),
+            break_glass_key: None,
         };
         let changed = People::add(&self.text, self.format(), &person);
         let change = Change {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::failure::{Code, Failure};
+pub(crate) use crate::guards::End;
 use crate::guards::Verdict;
 use crate::job::{Action, Job, UserId};
 use crate::limits::DeletePolicy;
@@ -36,37 +37,6 @@ pub(crate) struct Plan {
     pub conversations: Conversations,
     /// The approximate number of calls that are left.
     pub calls: CallCounts,
-}
-
-/// How an off-boarding would end
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum End {
-    /// The deletion would be tried.
-    Delete,
-    /// The request or the settings want no deletion.
-    DeactivateOnly,
-    /// A legal hold, or something routes work to the user still: deactivated and archived, not deleted.
-    Held,
-    /// A guard forbids any change to the user: a dead letter.
-    Protected,
-    /// Nothing is left to do.
-    Done,
-    /// Neither the API nor an earlier run knows the user: a dead letter.
-    NotFound,
-}
-
-impl End {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delete => "delete",
-            Self::DeactivateOnly => "deactivate only",
-            Self::Held => "held: deactivate only",
-            Self::Protected => "refused: protected",
-            Self::Done => "nothing: done",
-            Self::NotFound => "refused: not found",
-        }
-    }
 }
 
 /// How much an archive would hold

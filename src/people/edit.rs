@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::People;
 use super::file::Format;
-use super::person::Person;
+use super::person::{KeyDigest, Person};
 
 const HEADER: &str = "[[people]]";
 
@@ -65,11 +65,14 @@ impl People {
     }
 
     fn json(&self) -> String {
-        let person = |person: &Person| match person.key {
-            Some(key) => {
-                json!({ "name": person.name, "role": person.role, "key_sha256": key.hex() })
+        let person = |person: &Person| {
+            let mut members = Map::new();
+            members.insert("name".to_owned(), json!(person.name));
+            members.insert("role".to_owned(), json!(person.role));
+            for (member, key) in digests(person) {
+                members.insert(member.to_owned(), json!(key.hex()));
             }
-            None => json!({ "name": person.name, "role": person.role }),
+            Value::Object(members)
         };
         let people: Vec<_> = self.0.iter().map(person).collect();
         format!("{:#}\n", json!({ "people": people }))
@@ -77,13 +80,22 @@ impl People {
 }
 
 fn table_of(person: &Person) -> String {
-    let Person { name, role, key } = person;
+    let Person { name, role, .. } = person;
     let mut table = format!("{HEADER}\nname = \"{name}\"\nrole = \"{role}\"\n");
-    if let Some(key) = key {
+    for (member, key) in digests(person) {
         // Writing to a string does not fail.
-        writeln!(table, "key_sha256 = \"{}\"", key.hex()).ok();
+        writeln!(table, "{member} = \"{}\"", key.hex()).ok();
     }
     table
+}
+
+fn digests(person: &Person) -> impl Iterator<Item = (&'static str, &KeyDigest)> {
+    let keys = [
+        ("key_sha256", &person.key),
+        ("break_glass_key_sha256", &person.break_glass_key),
+    ];
+    keys.into_iter()
+        .filter_map(|(member, key)| Some((member, key.as_ref()?)))
 }
 
 /// Leaves out one table. Comments before the next header belong to the next person.

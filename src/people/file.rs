@@ -1,4 +1,5 @@
-//! The people file: JSON or TOML, with a list `people` of objects that have `name`, `role` and `key_sha256`.
+//! The people file: JSON or TOML, with a list `people` of objects that have `name`, `role`, `key_sha256` and, of
+//! an admin, `break_glass_key_sha256`.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::person::{KeyDigest, NAME_RULE, Person, is_name};
 use super::role::Role;
 
-const MEMBERS: [&str; 3] = ["name", "role", "key_sha256"];
+const MEMBERS: [&str; 4] = ["name", "role", "key_sha256", "break_glass_key_sha256"];
 
 /// How a people file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,11 +223,14 @@ fn check(rows: &[Row]) -> Result<Vec<Person>, PeopleFaults> {
                 person.name
             ));
         }
-        if person.key.is_some_and(|key| !keys.insert(key)) {
-            faults.push(format!(
-                "line {line}: {} has the key of another person; each has a key of their own",
-                person.name
-            ));
+        for key in person.key.iter().chain(&person.break_glass_key) {
+            if !keys.insert(*key) {
+                faults.push(format!(
+                    "line {line}: {} has a key that is there already; each has a key of their own, and another one to \
+                     break the glass",
+                    person.name
+                ));
+            }
         }
         people.push(person);
     }
@@ -245,7 +249,7 @@ impl Row {
             let is_twice = |other: &Member| other.name == member.name;
             let earlier = self.members.iter().take(index);
             let fault = if !MEMBERS.contains(&&*member.name) {
-                "a person has name, role and key_sha256, and no other member"
+                "a person has name, role, key_sha256 and break_glass_key_sha256, and no other member"
             } else if earlier.into_iter().any(is_twice) {
                 "this member is there twice"
             } else {
@@ -264,17 +268,26 @@ impl Row {
                 faults.push(format!("line {}: a person without {member}", self.line));
             }
         }
-        let key = self.read("key_sha256", faults, |text| {
+        let digest = |text: &str| {
             KeyDigest::parse(text).ok_or_else(|| {
                 "has to be the SHA-256 of the key, 64 hex digits; `offboarder people add` makes it"
                     .to_owned()
             })
-        });
+        };
+        let key = self.read("key_sha256", faults, digest);
+        let break_glass_key = self.read("break_glass_key_sha256", faults, digest);
+        if break_glass_key.is_some() && role.is_some_and(|role| role != Role::Admin) {
+            faults.push(format!(
+                "line {}: only an admin may have break_glass_key_sha256",
+                self.line
+            ));
+        }
 
         (faults.len() == before).then_some(Person {
             name: name?,
             role: role?,
             key,
+            break_glass_key,
         })
     }
 

@@ -10,6 +10,7 @@ fn person(name: &str, role: Role, key: &str) -> Person {
         name: name.to_owned(),
         role,
         key: Some(KeyDigest::of(key)),
+        break_glass_key: None,
     }
 }
 
@@ -71,10 +72,10 @@ fn all_faults_are_reported_at_once_with_their_lines() {
         "line 3: role is none of reader",
         "line 4: key_sha256 has to be the SHA-256",
         "line 7: name has to be 1 to 64",
-        "line 8: a person has name, role and key_sha256",
+        "line 8: a person has name, role, key_sha256 and",
         "line 6: a person without role",
         "line 14: BOB is there twice",
-        "line 14: BOB has the key of another person",
+        "line 14: BOB has a key that is there already",
     ] {
         assert!(text.contains(fault), "{fault}: {text}");
     }
@@ -179,4 +180,24 @@ fn the_roles_permit_what_is_promised() {
         Role::Operator.refusal(LiftHold),
         "You may not lift holds: that needs the permission lift_hold; your role is operator"
     );
+}
+
+#[test]
+fn a_second_key_of_an_admin_breaks_the_glass_and_signs_nobody_in() {
+    let ada = Person {
+        break_glass_key: Some(KeyDigest::of(BOB)),
+        ..person("ada", Role::Admin, ADA)
+    };
+    for (format, start) in [(Format::Json, r#"{"people": []}"#), (Format::Toml, "")] {
+        let text = People::add(start, format, &ada).unwrap();
+        let people = People::parse(&text).unwrap();
+        assert_eq!(people.named("ada"), Some(&ada));
+        assert!(people.breaks_glass("ada", BOB) && people.breaks_glass("ADA", BOB));
+        assert!(!people.breaks_glass("ada", ADA) && !people.breaks_glass("bob", BOB));
+        assert_eq!(people.with_key(BOB), None);
+        let lesser = text.replace("admin", "approver");
+        assert!(faults(&lesser).contains("only an admin"));
+        let same = text.replace(&KeyDigest::of(BOB).hex(), &KeyDigest::of(ADA).hex());
+        assert!(faults(&same).contains("there already"));
+    }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Person {
     pub role: Role,
     /// `None`: a proxy signs the person in.
     pub key: Option<KeyDigest>,
+    /// An admin's second key, which approves a plan without anybody else.
+    pub break_glass_key: Option<KeyDigest>,
 }
 
 /// Whether this can be the name of a person: it is shown in logs and in the audit log, and a proxy names it in a claim.

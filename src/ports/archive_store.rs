@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
@@ -104,6 +105,8 @@ pub(crate) struct Version {
     pub latest: bool,
     /// The store lists no versions, so that it is unknown whether there are older ones.
     pub older_unknown: bool,
+    /// When it was written, by the store's own clock; `None` where the store does not say.
+    pub modified: Option<Timestamp>,
 }
 
 /// Versions of objects, in the order of the listing.
@@ -213,6 +216,12 @@ pub(crate) trait ArchiveStore: Send + Sync {
     /// The newest version of a key comes first. A store that lists no versions (see
     /// [`Self::hidden`]) shows what a read finds, with [`Version::older_unknown`].
     fn versions(&self, prefix: &str) -> Versions;
+
+    /// The same, at once, with as few requests as the store needs. Of a store that does not list all versions it shows what a
+    /// read finds and what delete markers hide.
+    async fn all_versions(&self, prefix: &str) -> Result<Vec<Version>, Failure> {
+        self.versions(prefix).try_collect().await
+    }
 
     /// Reads a small object; `Err` when it is larger than `max_bytes`.
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure>;

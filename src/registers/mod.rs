@@ -5,11 +5,24 @@ pub(crate) mod audit_log;
 mod group;
 mod hold;
 mod let_on;
+mod named;
 mod operation;
 mod order;
 mod pause;
 mod people;
 mod place;
+#[expect(
+    unused_imports,
+    reason = "the guard and the commands of the next commits use it"
+)]
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "the guard and the commands of the next commits use it"
+    )
+)]
+pub(crate) mod plan;
 mod protected;
 mod sequence;
 mod shared_read;

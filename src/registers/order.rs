@@ -1,28 +1,30 @@
 //! Orders of `submit`: who asked for which users, why and when. Parts of a bounded size, each an object that is written
 //! once, `_order_{name}.json`. A message names its part, and workers check that the part names the user.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use super::named::{NamedObjects, NotNamed, Recent};
 use crate::failure::{Class, Code, Failure, Reason};
-use crate::integrity::{Purpose, without_code};
-use crate::job::{BatchId, OrderName, UserId};
-use crate::ports::{ArchiveStore, ObjectKey};
+use crate::integrity::Purpose;
+use crate::job::{BatchId, OrderName, PlanName, UserId};
+use crate::ports::ArchiveStore;
 
 /// One part names at most this many users.
 pub(crate) const USERS_IN_PART: usize = 10_000;
-/// The largest part that is read: it names [`USERS_IN_PART`] users.
-const MAX_PART_BYTES: usize = 1024 * 1024;
 /// How many parts a worker keeps in memory, of up to 160 kB each.
 const PARTS_KEPT: usize = 64;
+
+const PARTS: NamedObjects = NamedObjects {
+    prefix: "_order_",
+    purpose: Purpose::Order,
+    // It names [`USERS_IN_PART`] users.
+    max_bytes: 1024 * 1024,
+};
 
 /// What was ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,12 @@ pub(crate) struct Order {
     pub at: Timestamp,
     /// The operator, for example `ada@host`.
     pub who: String,
+    /// The name of the person in the people file; `None` where people are not set, and `who` is a claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// The plan whose approval permits the deletions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,97 +80,72 @@ pub(crate) async fn store_part(
         parts: order.users.div_ceil(USERS_IN_PART as u64),
         ids,
     };
-    let internal = |why: &dyn std::fmt::Display| Failure::internal("cannot write an order", why);
-    let body = serde_json::to_vec(&part).map_err(|error| internal(&error))?;
-    let name = digest(&body);
-    let name: OrderName = name.parse().map_err(|why: &str| internal(&why))?;
-    let key = key(&name);
-    let body = store.integrity().sign(Purpose::Order, key.as_str(), body);
-    // If it is there already, it is ours: the answer to the first try was lost.
-    store.put_once(&key, Bytes::from(body), None).await?;
-    Ok(name)
+    let body = serde_json::to_vec(&part)
+        .map_err(|error| Failure::internal("cannot write an order", error))?;
+    PARTS.store(store, body).await
 }
 
 /// The orders that a worker has read. An object is read once: it never changes.
-#[derive(Default)]
 pub(crate) struct Orders {
-    /// The one that was asked for last comes first.
-    parts: Mutex<VecDeque<(OrderName, Arc<ReadOnce>)>>,
+    parts: Recent<OrderName, ReadOnce>,
 }
 
-/// The users of a part in order, or why the part does not count.
-type ReadOnce = OnceCell<Vec<UserId>>;
+/// A part, or why it does not count.
+type ReadOnce = OnceCell<Arc<OrderPart>>;
+
+/// What a worker keeps of a part.
+struct OrderPart {
+    order: Arc<Order>,
+    /// In order.
+    users: Vec<UserId>,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Self {
+            parts: Recent::new(PARTS_KEPT),
+        }
+    }
+}
 
 impl Orders {
-    /// Fails where the order does not name this user.
+    /// The order. Fails where it does not name this user.
     pub(crate) async fn check(
         &self,
         store: &dyn ArchiveStore,
         name: &OrderName,
         user_id: UserId,
-    ) -> Result<(), Failure> {
-        let part = self.kept(name);
-        let users = part.get_or_try_init(|| read(store, name)).await?;
-        match users.binary_search(&user_id) {
-            Ok(_found) => Ok(()),
+    ) -> Result<Arc<Order>, Failure> {
+        let part = self.parts.get(name);
+        let part = part.get_or_try_init(|| read(store, name)).await?;
+        match part.users.binary_search(&user_id) {
+            Ok(_found) => Ok(Arc::clone(&part.order)),
             Err(_place) => Err(refused(store, name, "which does not name this user")),
         }
     }
-
-    fn kept(&self, name: &OrderName) -> Arc<ReadOnce> {
-        let mut parts = self.parts.lock();
-        let place = parts.iter().position(|(known, _)| known == name);
-        let part = place.and_then(|place| parts.remove(place));
-        let (name, part) = part.unwrap_or_else(|| (name.clone(), Arc::default()));
-        parts.push_front((name, Arc::clone(&part)));
-        parts.truncate(PARTS_KEPT);
-        part
-    }
 }
 
-async fn read(store: &dyn ArchiveStore, name: &OrderName) -> Result<Vec<UserId>, Failure> {
-    let refused = |why: &str| refused(store, name, why);
-    let key = key(name);
-    let stored = match store.read(&key, MAX_PART_BYTES).await {
-        Ok(Some(stored)) => stored,
-        Ok(None) => return Err(refused("which is not there")),
-        // We write no such part. An error here would stop all other users, too.
-        Err(failure) if failure.class == Class::Defect => {
-            return Err(refused("which is too large"));
-        }
-        Err(failure) => return Err(failure),
-    };
-    if digest(&without_code(&stored)) != name.to_string() {
-        return Err(refused("which was changed since"));
-    }
-
-    let integrity = store.integrity();
-    let opened = integrity.open::<Part>(Purpose::Order, key.as_str(), &stored);
-    let mut ids = opened
-        .map_err(|untrusted| refused(&format!("but {untrusted}")))?
-        .ids;
-    ids.sort_unstable();
-    Ok(ids)
+async fn read(store: &dyn ArchiveStore, name: &OrderName) -> Result<Arc<OrderPart>, Failure> {
+    let read: Result<Part, NotNamed> = PARTS.read(store, name).await?;
+    let part = read.map_err(|NotNamed(why)| refused(store, name, &why))?;
+    let mut users = part.ids;
+    users.sort_unstable();
+    Ok(Arc::new(OrderPart {
+        order: Arc::new(part.order),
+        users,
+    }))
 }
 
 fn refused(store: &dyn ArchiveStore, name: &OrderName, why: &str) -> Failure {
     let text = format!(
         "the message claims an order, {}, {why}; nobody is touched because of it: submit the user again if it is to leave",
-        store.full_key(&key(name))
+        store.full_key(&PARTS.key(name))
     );
     Failure::new(
         Class::Permanent(Reason::ProtectedUser),
         Code::NotInOrder,
         text,
     )
-}
-
-fn digest(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}
-
-fn key(name: &OrderName) -> ObjectKey {
-    ObjectKey(format!("_order_{name}.json"))
 }
 
 #[cfg(test)]

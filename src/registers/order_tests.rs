@@ -16,6 +16,8 @@ fn order(users: u64) -> Order {
         id: Uuid::now_v7(),
         at: Clock::system().now(),
         who: "ada@host".to_owned(),
+        person: None,
+        plan: None,
         why: None,
         batch_id: None,
         queue: "offboarding.users".to_owned(),
@@ -81,7 +83,7 @@ async fn an_order_that_is_absent_or_was_changed_names_nobody() {
             assert!(text.contains("was changed"), "{text}");
         }
 
-        std::fs::write(&path, vec![b' '; MAX_PART_BYTES + 1]).unwrap();
+        std::fs::write(&path, vec![b' '; PARTS.max_bytes + 1]).unwrap();
         let text = fault(&store, &name, user(1)).await.unwrap();
         assert!(text.contains("too large"), "{text}");
         std::fs::remove_file(&path).unwrap();
@@ -115,6 +117,6 @@ async fn a_part_is_read_once_and_few_parts_are_kept() {
     for (number, name) in (0_u32..).zip(&names).skip(1) {
         orders.check(&store, name, user(number)).await.unwrap();
     }
-    assert_eq!(orders.parts.lock().len(), PARTS_KEPT);
+    assert_eq!(orders.parts.len(), PARTS_KEPT);
     assert!(orders.check(&store, &names[0], user(0)).await.is_err());
 }

@@ -28,7 +28,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("people", &[]),
     ("machine", &["job"]),
     ("manifest", &["job", "machine"]),
-    ("guards", &["job", "machine", "manifest"]),
+    ("guards", &["job", "machine", "manifest", "people"]),
     ("ports", &["job", "machine", "manifest", "guards", "queue"]),
     ("queue", &["job", "machine", "manifest", "guards"]),
     (

@@ -196,6 +196,7 @@ impl ArchiveStore for DirectoryStore {
                     deletes: false,
                     latest: true,
                     older_unknown: false,
+                    modified: Some(one.modified),
                 })
             };
             Ok::<_, Failure>(stream::iter(listed.into_iter().map(only)))

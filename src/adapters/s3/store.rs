@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 
 use super::connect::connect;
 use super::error::S3Error;
@@ -17,7 +18,7 @@ use crate::limits::Retention;
 use crate::machine::RetentionMark;
 use crate::ports::{
     ArchiveStore, Chunks, DateRange, Found, Listed, ObjectKey, Part, PutOnce, Stored, UploadId,
-    Versions, crc32c,
+    Version, Versions, crc32c,
 };
 
 /// How to reach a bucket, and how to store in it.
@@ -283,6 +284,25 @@ impl ArchiveStore for S3Store {
 
     fn versions(&self, prefix: &str) -> Versions {
         self.listing(prefix).versions()
+    }
+
+    async fn all_versions(&self, prefix: &str) -> Result<Vec<Version>, Failure> {
+        if self.lists_all_versions.get() == Some(&true) {
+            return self.versions(prefix).try_collect().await;
+        }
+        let read = futures_util::try_join!(self.list(prefix), self.hidden(prefix))?;
+        let version = |key, deletes, modified| Version {
+            key,
+            id: None,
+            deletes,
+            latest: true,
+            older_unknown: true,
+            modified,
+        };
+        let shown = read.0.into_iter();
+        let shown = shown.map(|one| version(one.key, false, Some(one.modified)));
+        let hidden = read.1.into_iter().map(|key| version(key, true, None));
+        Ok(shown.chain(hidden).collect())
     }
 
     async fn read(&self, key: &ObjectKey, max_bytes: usize) -> Result<Option<Bytes>, Failure> {

@@ -228,8 +228,10 @@ async fn a_store_that_lists_no_versions_shows_what_a_read_finds_and_says_so() {
         deletes: false,
         latest: true,
         older_unknown: true,
+        modified: listed.first().and_then(|one| one.modified),
     };
     assert_eq!(listed, [newest]);
+    assert!(listed[0].modified.is_some());
     fake.lock().flaw = Flaw::None;
     assert!(store.lists_versions().await.unwrap());
     fake.lock().flaw = Flaw::RefusesAll(400);

@@ -1,6 +1,7 @@
 //! Versions of objects, and the delete markers that hide them.
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
 
 use super::error::S3Error;
 use super::listing::Listing;
@@ -77,6 +78,7 @@ impl Listing {
             deletes: false,
             latest: true,
             older_unknown: true,
+            modified: Some(listed.modified),
         });
         Ok(newest.collect())
     }
@@ -110,12 +112,28 @@ impl Listing {
                 )
             })?;
         let listed = page.versions.unwrap_or_default().into_iter();
-        let listed = listed.map(|one| (one.key, one.version_id, one.is_latest, false));
+        let listed = listed.map(|one| {
+            (
+                one.key,
+                one.version_id,
+                one.is_latest,
+                one.last_modified,
+                false,
+            )
+        });
         let markers = page.delete_markers.unwrap_or_default().into_iter();
-        let markers = markers.map(|one| (one.key, one.version_id, one.is_latest, true));
+        let markers = markers.map(|one| {
+            (
+                one.key,
+                one.version_id,
+                one.is_latest,
+                one.last_modified,
+                true,
+            )
+        });
         let versions = listed
             .chain(markers)
-            .filter_map(|(key, id, latest, deletes)| {
+            .filter_map(|(key, id, latest, modified, deletes)| {
                 let key = ObjectKey(key?.strip_prefix(&self.root)?.to_owned());
                 // `null` is the ID of an object that was stored before the bucket kept versions.
                 Some(Version {
@@ -124,6 +142,7 @@ impl Listing {
                     deletes,
                     latest: latest != Some(false),
                     older_unknown: false,
+                    modified: modified.and_then(|at| Timestamp::from_second(at.secs()).ok()),
                 })
             });
         let next = (page.next_key_marker, page.next_version_id_marker);

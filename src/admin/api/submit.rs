@@ -124,6 +124,8 @@ pub(super) async fn submit(
             id: Uuid::now_v7(),
             at: now,
             who: operator.who.clone(),
+            person: caller.name.clone(),
+            plan: None,
             why: operator.why.clone(),
             batch_id: batch.clone(),
             queue: source.queue().to_owned(),

@@ -204,6 +204,7 @@ mod tests {
     use super::*;
     use crate::address::DocumentLocation;
     use crate::failure::Class;
+    use crate::limits::ApprovalRule;
     use crate::limits::RateLimit;
     use crate::secret::Secret;
 
@@ -252,10 +253,11 @@ mod tests {
             max_requests: limit,
             delete_grace: Duration::ZERO,
             delete: DeletePolicy::Attempt,
+            approval: ApprovalRule::OFF,
         };
         let finding = limits(&usual);
         assert!(finding.ok && !finding.warning);
-        let expected = "off: OFFBOARDER_GUARD_DELETE_GRACE, OFFBOARDER_GUARD_PROTECTED";
+        let expected = "off: OFFBOARDER_GUARD_DELETE_GRACE, OFFBOARDER_GUARD_APPROVAL, OFFBOARDER_GUARD_PROTECTED";
         assert_eq!(finding.detail, expected);
 
         for (guard, named) in [

@@ -36,6 +36,8 @@ impl Ordering {
                 id: Uuid::now_v7(),
                 at: clock.now(),
                 who: acting.who.clone(),
+                person: acting.person.clone(),
+                plan: None,
                 why: args.reason.clone(),
                 batch_id: args.batch_id.clone(),
                 queue: source.queue().to_owned(),

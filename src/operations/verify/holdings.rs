@@ -112,6 +112,7 @@ pub(crate) async fn holdings(
         deletes,
         latest: _,
         older_unknown,
+        modified: _,
     }) = listed.try_next().await?
     {
         if let Some((user_id, kind, revision)) = owned(&key) {

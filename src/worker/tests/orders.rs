@@ -13,6 +13,8 @@ impl Bench {
             id: Uuid::now_v7(),
             at: self.services.clock.now(),
             who: "ada@host".to_owned(),
+            person: None,
+            plan: None,
             why: None,
             batch_id: None,
             queue: "offboarding.users".to_owned(),

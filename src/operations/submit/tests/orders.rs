@@ -44,6 +44,8 @@ async fn each_message_names_the_part_of_the_order_that_names_its_user() {
         id: Uuid::now_v7(),
         at: Clock::system().now(),
         who: "ada@host".to_owned(),
+        person: None,
+        plan: None,
         why: None,
         batch_id: None,
         queue: "offboarding.users".to_owned(),
