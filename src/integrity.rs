@@ -57,6 +57,8 @@ pub(crate) enum Purpose {
     Plan,
     /// What a person decided about a plan.
     PlanAct,
+    /// The rule of approvals in force.
+    ApprovalRule,
 }
 
 impl Purpose {
@@ -77,6 +79,7 @@ impl Purpose {
             Self::Reactivation => "reactivation",
             Self::Plan => "plan",
             Self::PlanAct => "plan-act",
+            Self::ApprovalRule => "approval-rule",
         }
     }
 }

@@ -28,6 +28,8 @@ MORE_METRICS = {
     "offboarder_lane_oldest_job_seconds",
     "offboarder_brake_waiting",
     "offboarder_requests_waiting",
+    "offboarder_approval_waiting",
+    "offboarder_break_glass_total",
     "offboarder_quota_per_second",
     "offboarder_unhealthy",
     "offboarder_admin_refused_total",
@@ -35,7 +37,7 @@ MORE_METRICS = {
     "offboarder_people_unreadable",
 }
 # Fixed words and HTTP statuses; `le` is Prometheus' own.
-LABELS = {"outcome", "from", "to", "step", "queue", "lane", "class", "status", "kind", "reason", "cause", "guard", "permission", "le"}
+LABELS = {"outcome", "from", "to", "step", "queue", "lane", "class", "status", "kind", "reason", "cause", "guard", "permission", "why", "le"}
 faults = []
 
 

@@ -23,6 +23,7 @@ use crate::archive::ArchiveMemory;
 use crate::clock::Clock;
 use crate::config::{AccessKey, Archive, ArchiveLocation, CheckpointsUrl, Cxone, Queue, Settings};
 use crate::guards::Guards;
+use crate::guards::approval::Fingerprint;
 use crate::limits::Rate;
 use crate::machine::RetryPolicy;
 use crate::manifest::Actor;
@@ -35,8 +36,8 @@ use crate::ports::users::UserIndex;
 use crate::ports::{ArchiveStore, Checkpoints, Quotas, SharedStores, Tenant, WorkerRegistry};
 use crate::profile::TenantProfile;
 use crate::progress::Progress;
-use crate::registers::{Orders, SharedRead, StopRegister};
-use crate::steps::Services;
+use crate::registers::{Orders, PeopleWatch, SharedRead, StopRegister};
+use crate::steps::{ApprovalGuard, Services};
 
 /// Longer than a gateway that restarts one of its processes, or a replica that lags, takes to answer correctly again.
 const SECOND_READ_AFTER: Duration = Duration::from_secs(1);
@@ -309,7 +310,26 @@ pub(super) async fn services(
     services.archive_store.probe().await?;
     services.protected.load().await?;
     services.count_deletions().await?;
+    services.keep_approval_rule().await?;
     Ok(services)
+}
+
+/// `people`: those who can approve; only a worker reads who they are.
+pub(super) fn approval(
+    settings: &Settings,
+    cxone: &Cxone,
+    people: Option<Arc<PeopleWatch>>,
+) -> ApprovalGuard {
+    let guard = &settings.guard;
+    let fingerprint = Fingerprint::of(
+        cxone.profile,
+        guard.delete,
+        guard.delete_grace,
+        guard.max_deletions,
+        String::new(),
+    );
+    let tenant = cxone.base_uri.origin().ascii_serialization();
+    ApprovalGuard::new(guard.approval, people, tenant, fingerprint)
 }
 
 /// The same for those who only read: nothing is written, not even by a probe.
@@ -341,6 +361,7 @@ pub(super) async fn services_over(
             deletion_rate_limit: settings.guard.max_deletions,
         },
         requests: None,
+        approval: Arc::new(approval(settings, cxone, None)),
         protected: compose_documents::protected(settings).await?,
         orders: Orders::default(),
         stop_orders: Arc::new(StopRegister::default()),

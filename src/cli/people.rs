@@ -47,6 +47,9 @@ enum Verb {
         /// Make no key: a proxy signs the person in, by this name
         #[arg(long)]
         no_key: bool,
+        /// Make an admin a second key, too, with which the admin approves a plan in an emergency without anybody else
+        #[arg(long)]
+        break_glass: bool,
         /// Give a person who is there already a new role and a new key; the old key ends
         #[arg(long)]
         replace: bool,
@@ -97,6 +100,7 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
             name,
             role,
             no_key,
+            break_glass,
             replace,
             act,
         } => {
@@ -104,6 +108,7 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Exit, CliErr
                 name: name.clone(),
                 role: *role,
                 has_key: !no_key,
+                breaks_glass: *break_glass,
                 replace: *replace,
             };
             add(settings, &*document, file, new, act).await
@@ -139,11 +144,17 @@ async fn add(
         document.place(),
         new.role
     );
-    let key = file.add(new, &log, &act.operator(&acting)).await?;
+    let keys = file.add(new, &log, &act.operator(&acting)).await?;
     say(done);
-    if let Some(key) = key {
+    if let Some(key) = keys.key {
         say(
             "the key, which is shown only now: OFFBOARDER_PERSON_KEY for commands, `Authorization: Bearer …` for the API",
+        );
+        say(key.expose());
+    }
+    if let Some(key) = keys.break_glass {
+        say(
+            "the key to break the glass, which is shown only now: keep it sealed; OFFBOARDER_BREAK_GLASS_KEY for `plan approve --break-glass`",
         );
         say(key.expose());
     }

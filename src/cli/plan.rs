@@ -48,6 +48,7 @@ pub(super) async fn run(args: &Args, settings: &TenantSettings) -> Result<Exit, 
     let services =
         Arc::new(compose::unproven_services(&settings.base, &settings.cxone, "plan").await?);
     let count = users.checked.users;
+    services.approval.plans_for(count);
 
     let bar = bar(count, "users");
     let mut printer = Printer::new(output, bar);

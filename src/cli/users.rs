@@ -48,7 +48,7 @@ struct ListArgs {
     /// Only users in this state: the last completed step
     #[arg(long, value_name = "S", value_parser = PossibleValuesParser::new(STATES))]
     state: Option<String>,
-    /// Only users who wait for this: a failure code, `not_due`, `brake`, `not_converged`, `deletion_pending`, `batch_paused`, `request_limit`
+    /// Only users who wait for this: a failure code, `not_due`, `brake`, `not_converged`, `deletion_pending`, `batch_paused`, `request_limit`, `not_approved`, `plan_moved` and the other words that begin with `plan_`
     #[arg(long, value_name = "W")]
     waiting_for: Option<String>,
     /// Only users of this batch

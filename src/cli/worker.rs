@@ -19,13 +19,13 @@ use crate::clock::Clock;
 use crate::config::{self, Cxone, Guard, Jwt, Settings, Sources, WorkerSettings};
 use crate::integrity::Integrity;
 use crate::limits::QuotaClass;
-use crate::operations::fleet::requests_wait;
+use crate::operations::fleet::{approvals_wait, requests_wait};
 use crate::operations::operation::{self, Executor, Place};
 use crate::ports::operations::OperationLine;
 use crate::ports::queue::Broker;
 use crate::ports::{Heartbeat, SharedStores, WorkerRegistry};
 use crate::registers::PeopleWatch;
-use crate::steps::{RequestLimit, Services, SurgeWatch};
+use crate::steps::{ApprovalGuard, RequestLimit, Services, SurgeWatch};
 use crate::telemetry::{Telemetry, instance, metrics};
 use crate::worker::{
     MinuteWriter, Options, Worker, announce, keep_access_index, keep_minutes, shutdown_on_signals,
@@ -71,7 +71,13 @@ pub(super) async fn run(
     };
     let no_redis = || CliError::usage("OFFBOARDER_CHECKPOINTS_URL: a worker needs Redis");
     let stores = compose::shared_stores(&settings).ok_or_else(no_redis)?;
-    let services = Arc::new(of_a_worker(services, &stores, &settings.guard, &name));
+    let people = people(&settings).await?;
+    let approval = compose::approval(&settings, &cxone, people.clone());
+    let services = Services {
+        approval: Arc::new(approval),
+        ..of_a_worker(services, &stores, &settings.guard, &name)
+    };
+    let services = Arc::new(services);
     let clock = services.clock.clone();
     let started_at = clock.now();
     let broker = compose::broker(&queue).map_err(CliError::usage)?;
@@ -80,18 +86,13 @@ pub(super) async fn run(
         Arc::clone(&broker),
         options(&settings, &name),
     ));
-    let process = Arc::new(Process {
-        worker: Arc::clone(&worker),
-        draining: shutdown.draining.clone(),
-        clock: services.clock.clone(),
-        not_ready_since: Mutex::default(),
-    });
+    let process = Arc::new(Process::new(&worker, &shutdown.draining, &services));
 
     let executor = executor(&name, &services, &stores, &broker);
     let listen = settings.admin.listen;
     let api = Api::new(
         &name,
-        access(&settings).await?,
+        access(&settings, people).await?,
         services,
         stores.clone(),
         broker,
@@ -203,6 +204,7 @@ fn first_heartbeat(
         lanes: None,
         waiting_for_deletion_rate_limit: 0,
         waiting_for_request_limit: 0,
+        waiting_for_approval: 0,
         oldest_job: None,
         does_operations: true,
     }
@@ -237,17 +239,19 @@ fn deployment(sources: &Sources, settings: &Settings, cxone: &Cxone) -> Deployme
     }
 }
 
-/// Who may use the API. The people file is read from now on.
-async fn access(settings: &Settings) -> Result<Access, CliError> {
-    let people = match compose_documents::people(settings).await? {
-        None => None,
-        Some(register) => {
-            let watch = PeopleWatch::begin(register).await;
-            let reading = Arc::clone(&watch);
-            tokio::spawn(async move { reading.keep_reading().await });
-            Some(watch)
-        }
+/// The people file, which is read from now on.
+async fn people(settings: &Settings) -> Result<Option<Arc<PeopleWatch>>, CliError> {
+    let Some(register) = compose_documents::people(settings).await? else {
+        return Ok(None);
     };
+    let watch = PeopleWatch::begin(register).await;
+    let reading = Arc::clone(&watch);
+    tokio::spawn(async move { reading.keep_reading().await });
+    Ok(Some(watch))
+}
+
+/// Who may use the API.
+async fn access(settings: &Settings, people: Option<Arc<PeopleWatch>>) -> Result<Access, CliError> {
     let jwt = match &settings.admin.jwt {
         None => None,
         Some(jwt) => Some(proxy(jwt).await?),
@@ -284,6 +288,7 @@ struct Process {
     worker: Arc<Worker>,
     draining: CancellationToken,
     clock: Clock,
+    approval: Arc<ApprovalGuard>,
     not_ready_since: Mutex<Option<Timestamp>>,
 }
 
@@ -299,7 +304,11 @@ impl admin::ProcessState for Process {
     fn notices(&self) -> Vec<String> {
         let waiting = metrics::requests_waiting();
         let notice = (waiting > 0).then(|| requests_wait(&format!("{waiting} users wait")));
-        notice.into_iter().collect()
+        let unapproved = metrics::approvals_waiting();
+        let approvals =
+            (unapproved > 0).then(|| approvals_wait(&format!("{unapproved} users wait")));
+        let notices = notice.into_iter().chain(approvals);
+        notices.chain(self.approval.instead()).collect()
     }
 
     /// A worker that drains ends by itself; a restart would only interrupt it.
@@ -313,6 +322,16 @@ impl admin::ProcessState for Process {
 }
 
 impl Process {
+    fn new(worker: &Arc<Worker>, draining: &CancellationToken, services: &Services) -> Self {
+        Self {
+            worker: Arc::clone(worker),
+            draining: draining.clone(),
+            clock: services.clock.clone(),
+            approval: Arc::clone(&services.approval),
+            not_ready_since: Mutex::default(),
+        }
+    }
+
     /// `first` with the current state of the worker.
     fn heartbeat(&self, first: &Heartbeat) -> Heartbeat {
         let causes = self.not_ready_because();
@@ -332,6 +351,7 @@ impl Process {
             lanes: Some(self.worker.lanes()),
             waiting_for_deletion_rate_limit: metrics::rate_limited_users(),
             waiting_for_request_limit: metrics::requests_waiting(),
+            waiting_for_approval: metrics::approvals_waiting(),
             oldest_job: self.worker.oldest_job(),
             ..first.clone()
         }

@@ -34,6 +34,9 @@ pub(crate) struct Admin {
     pub jwt: Option<Jwt>,
     /// The key of the person who runs a command.
     pub person_key: Option<Secret>,
+    /// The second key of an admin, for an emergency.
+    #[expect(dead_code, reason = "the commands of the next commits use it")]
+    pub break_glass_key: Option<Secret>,
     /// The environment's name.
     pub name: Option<String>,
 }
@@ -53,6 +56,7 @@ impl Admin {
         let people = reader.get(&table::ADMIN_PEOPLE, DocumentLocation::parse);
         let jwt = Jwt::read(reader);
         let person_key = reader.get(&table::PERSON_KEY, self::token);
+        let break_glass_key = reader.get(&table::BREAK_GLASS_KEY, self::token);
         let name = reader.get(&table::ADMIN_NAME, name);
         let listen = reader.get(&table::ADMIN_LISTEN, listen)?;
 
@@ -88,6 +92,7 @@ impl Admin {
             people,
             jwt,
             person_key,
+            break_glass_key,
             name,
         })
     }

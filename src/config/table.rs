@@ -177,6 +177,9 @@ settings! {
     PERSON_KEY: secret, "person.key", Nothing,
         "your own key, which `people add` printed: where `OFFBOARDER_ADMIN_PEOPLE` is set, commands \
          that change something need it";
+    BREAK_GLASS_KEY: secret, "break_glass.key", Nothing,
+        "an admin's second key, which `people add --break-glass` printed: with it `plan approve \
+         --break-glass` needs nobody else. For an emergency; do not keep it where commands run";
     RUNBOOK_URL: open, "runbook.url", Nothing,
         "address of your copy of the runbook, for links in `/readyz`, in problems of the API and in \
          `dead-letters show`";
@@ -224,7 +227,8 @@ mod tests {
                 "integrity.key",
                 "admin.token",
                 "admin.read_token",
-                "person.key"
+                "person.key",
+                "break_glass.key"
             ]
         );
     }

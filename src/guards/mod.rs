@@ -2,11 +2,6 @@
 //! `plan`, the first step of a user and the last check before a DELETE use the same ones (see
 //! `steps/guard.rs`).
 
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "the guard and the commands of the next commits use it"
-)]
 pub(crate) mod approval;
 mod end;
 mod hold;

@@ -18,13 +18,6 @@ pub(crate) enum ApprovalNeeded {
 
 impl ApprovalNeeded {
     /// The larger, the stricter.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "the guard and the commands of the next commits use it"
-        )
-    )]
     const fn strictness(self) -> u64 {
         match self {
             Self::Off => 0,
@@ -90,13 +83,6 @@ pub(crate) struct ApprovalRule {
     pub execution_expiry: Duration,
 }
 
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the guard and the commands of the next commits use it"
-    )
-)]
 impl ApprovalRule {
     pub(crate) const OFF: Self = Self {
         needed: ApprovalNeeded::Off,

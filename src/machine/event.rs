@@ -53,6 +53,18 @@ pub(crate) enum Pause {
 }
 
 impl Pause {
+    /// The words for what a deletion waits for that nobody approved.
+    pub(crate) const OF_APPROVAL: [Self; 8] = [
+        Self::NotApproved,
+        Self::PlanMoved,
+        Self::PlanExpired,
+        Self::PlanRejected,
+        Self::PlanRevoked,
+        Self::PlanWithdrawn,
+        Self::PlanAltered,
+        Self::PlanStale,
+    ];
+
     /// The word in checkpoints, metrics and the API.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {

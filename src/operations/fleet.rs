@@ -301,7 +301,7 @@ fn most_common<'a>(causes: impl Iterator<Item = &'a String>) -> Option<String> {
     first.map(|(cause, _)| cause.clone())
 }
 
-/// Users who wait for a rate limit.
+/// Users who wait for a rate limit, or for an approval.
 fn rate_limited(workers: &[LiveWorker]) -> Vec<Notice> {
     let sum = |count: fn(&LiveWorker) -> u64| workers.iter().map(count).sum::<u64>();
     let deletions = sum(|live| live.worker.waiting_for_deletion_rate_limit);
@@ -327,7 +327,21 @@ fn rate_limited(workers: &[LiveWorker]) -> Vec<Notice> {
             requests_wait(&wait(requests)),
         )
     });
-    deletions.into_iter().chain(requests).collect()
+    let approvals = sum(|live| live.worker.waiting_for_approval);
+    let approvals = (approvals > 0).then(|| Notice {
+        count: Some(approvals),
+        ..Notice::new(NoticeKind::ApprovalsWait, approvals_wait(&wait(approvals)))
+    });
+    let limits = deletions.into_iter().chain(requests);
+    limits.chain(approvals).collect()
+}
+
+/// `who` is a number of users with its verb.
+pub(crate) fn approvals_wait(who: &str) -> String {
+    format!(
+        "{who} for a second person's approval of their deletion (OFFBOARDER_GUARD_APPROVAL); their access is gone; \
+         `offboarder users list --waiting-for not_approved`"
+    )
 }
 
 /// `who` is a number of users with its verb.

@@ -26,6 +26,7 @@ fn worker(name: &str, causes: &[&str]) -> LiveWorker {
         lanes: None,
         waiting_for_deletion_rate_limit: 0,
         waiting_for_request_limit: 0,
+        waiting_for_approval: 0,
         oldest_job: None,
         does_operations: true,
     };

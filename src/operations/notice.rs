@@ -45,6 +45,8 @@ pub(crate) enum NoticeKind {
     DeletionRateLimitReached,
     /// Users whom no order names wait, since as many came as the limit allows.
     RequestLimitReached,
+    /// Deletions wait for a second person's approval.
+    ApprovalsWait,
     /// Redis cannot be read, so nothing is known of the workers.
     WorkersUnknown,
     /// The archive store cannot be read, so nothing is known of a pause.

@@ -32,12 +32,21 @@ impl From<Failure> for PeopleError {
     }
 }
 
+/// The keys of a person who was added, which are shown once and not stored.
+#[derive(Debug)]
+pub(crate) struct NewKeys {
+    pub key: Option<Secret>,
+    pub break_glass: Option<Secret>,
+}
+
 /// The person to add.
 pub(crate) struct NewPerson {
     pub name: String,
     pub role: Role,
     /// Whether to make a key; without one, only a proxy signs the person in.
     pub has_key: bool,
+    /// Whether to make a second key, with which an admin approves a plan without anybody else.
+    pub breaks_glass: bool,
     /// Takes the place of a person with this name: a new role, and a new key.
     pub replace: bool,
 }
@@ -72,13 +81,12 @@ impl<'a> PeopleFile<'a> {
         has_admin(&self.people)
     }
 
-    /// Returns the key, which is shown once and not stored.
     pub(crate) async fn add(
         self,
         new: NewPerson,
         log: &AuditLog,
         operator: &Operator,
-    ) -> Result<Option<Secret>, PeopleError> {
+    ) -> Result<NewKeys, PeopleError> {
         if let Some(known) = self.people.named(&new.name)
             && !new.replace
         {
@@ -87,12 +95,18 @@ impl<'a> PeopleFile<'a> {
                 known.name, known.role
             )));
         }
+        if new.breaks_glass && new.role != Role::Admin {
+            return Err(PeopleError::Refused(
+                "only an admin has a key to break the glass".to_owned(),
+            ));
+        }
         let key = new.has_key.then(fresh_key);
+        let break_glass = new.breaks_glass.then(fresh_key);
         let person = Person {
             name: new.name,
             role: new.role,
             key: key.as_ref().map(|key| KeyDigest::of(key.expose())),
-            break_glass_key: None,
+            break_glass_key: break_glass.as_ref().map(|key| KeyDigest::of(key.expose())),
         };
         let changed = People::add(&self.text, self.format(), &person);
         let change = Change {
@@ -100,10 +114,11 @@ impl<'a> PeopleFile<'a> {
             count: 1,
             details: json!({
                 "name": person.name, "role": person.role, "key": new.has_key, "replace": new.replace,
+                "breakGlass": new.breaks_glass,
             }),
         };
         self.write(changed, change, log, operator).await?;
-        Ok(key)
+        Ok(NewKeys { key, break_glass })
     }
 
     pub(crate) async fn remove(

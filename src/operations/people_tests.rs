@@ -38,9 +38,11 @@ impl Bench {
             name: name.to_owned(),
             role,
             has_key: true,
+            breaks_glass: false,
             replace: false,
         };
-        self.read().await.add(new, &self.log, &self.ada).await
+        let added = self.read().await.add(new, &self.log, &self.ada).await;
+        added.map(|keys| keys.key)
     }
 
     async fn remove(&self, name: &str) -> Result<(), PeopleError> {
@@ -111,6 +113,7 @@ async fn there_is_always_an_admin_with_a_key() {
         name: "ada".to_owned(),
         role: Role::Admin,
         has_key: false,
+        breaks_glass: false,
         replace: true,
     };
     let file = bench.read().await;
@@ -135,6 +138,7 @@ async fn of_two_changes_at_once_none_is_lost() {
         name: "eve".to_owned(),
         role: Role::Reader,
         has_key: true,
+        breaks_glass: false,
         replace: false,
     };
     let late = refused(early.add(new, &bench.log, &bench.ada).await);
@@ -152,15 +156,35 @@ async fn a_new_key_takes_the_place_of_the_old_one() {
         name: "ada".to_owned(),
         role: Role::Admin,
         has_key: true,
+        breaks_glass: false,
         replace: true,
     };
     let file = bench.read().await;
-    let new = file
-        .add(new, &bench.log, &bench.ada)
-        .await
-        .unwrap()
-        .unwrap();
+    let new = file.add(new, &bench.log, &bench.ada).await.unwrap();
+    let new = new.key.unwrap();
     let people = bench.read().await.people;
     assert!(people.with_key(old.expose()).is_none());
     assert!(people.with_key(new.expose()).is_some());
+}
+
+#[tokio::test]
+async fn an_admin_has_a_second_key_to_break_the_glass_and_nobody_else_has() {
+    let bench = Bench::new("people.toml");
+    let add = async |role| {
+        let new = NewPerson {
+            name: "ada".to_owned(),
+            role,
+            has_key: true,
+            breaks_glass: true,
+            replace: false,
+        };
+        bench.read().await.add(new, &bench.log, &bench.ada).await
+    };
+    assert!(refused(add(Role::Approver).await).contains("only an admin"));
+    let keys = add(Role::Admin).await.unwrap();
+    let second = keys.break_glass.unwrap();
+    assert_ne!(keys.key.unwrap().expose(), second.expose());
+    let people = bench.read().await.people;
+    assert!(people.breaks_glass("ada", second.expose()));
+    assert!(people.with_key(second.expose()).is_none());
 }

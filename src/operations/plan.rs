@@ -9,7 +9,7 @@ pub(crate) use crate::guards::End;
 use crate::guards::Verdict;
 use crate::job::{Action, Job, UserId};
 use crate::limits::DeletePolicy;
-use crate::machine::{ArchiveInProgress, Cursor, Event, Residual, State, StateName};
+use crate::machine::{ArchiveInProgress, Cursor, Event, Pause, Residual, State, StateName};
 use crate::ports::{CallCounts, Each, StepCalls, UNKNOWN_ROUTING};
 use crate::steps::{Interrupt, Services, Stopped, begin_archive, look_back, on_deletion, page};
 
@@ -165,7 +165,11 @@ async fn ask_guards(
     };
 
     match on_deletion(services, job.user_id, &job.request, since, None).await {
-        Ok(Verdict::Proceed) => {}
+        Ok(Verdict::Proceed) => {
+            if plan.end == End::Delete && services.would_wait_for_approval().await? {
+                plan.guard = Some(Pause::NotApproved.to_string());
+            }
+        }
         Ok(Verdict::Held) => {
             plan.end = End::Held;
             plan.guard = Some("on legal hold (offboarder hold list)".to_owned());

@@ -1,9 +1,11 @@
 //! Where checkpoints are kept, and the leases under which they are written.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::{GroupReplay, ReplayNote};
 use crate::failure::Failure;
@@ -60,6 +62,28 @@ pub(crate) enum CountOf {
     Deletions,
     /// Users whom messages name without an order of `submit`.
     Requests,
+    /// Deletions without an approval that one requester asked for.
+    Unapproved(Requester),
+}
+
+/// A person who asks for deletions, or all who are not known, as a part of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Requester(u64);
+
+impl Requester {
+    /// `None`: nobody knows who it is. They are one.
+    pub(crate) fn of(person: Option<&str>) -> Self {
+        let name = person.unwrap_or_default().to_ascii_lowercase();
+        let digest: [u8; 32] = Sha256::digest(name.as_bytes()).into();
+        let start = digest.first_chunk().copied().unwrap_or_default();
+        Self(u64::from_be_bytes(start))
+    }
+}
+
+impl fmt::Display for Requester {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
 }
 
 /// Whether a rate limit admits one more.

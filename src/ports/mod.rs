@@ -30,7 +30,7 @@ pub(crate) use archive_store::{
     ArchiveStore, Chunks, DateRange, Found, Listed, Proof, PutOnce, Stored, Version, Versions,
     part_size_bytes,
 };
-pub(crate) use checkpoints::{Admission, Checkpoints, Claim, CountOf, Lease, Saved};
+pub(crate) use checkpoints::{Admission, Checkpoints, Claim, CountOf, Lease, Requester, Saved};
 pub(crate) use checksum::{crc32c, crc32c_of_parts};
 pub(crate) use document::{Document, Edition, read_regular};
 pub(crate) use file_columns::FileColumns;

@@ -63,6 +63,9 @@ pub(crate) struct Heartbeat {
     /// How many users whom no order names wait for their limit, as far as this worker knows.
     #[serde(default)]
     pub waiting_for_request_limit: u64,
+    /// How many users' deletions wait for a second person's approval, as far as this worker knows.
+    #[serde(default)]
+    pub waiting_for_approval: u64,
     /// Since when the oldest job that this worker knows of has waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]

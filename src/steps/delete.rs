@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::approval::{Look, Permit, permit};
 use super::archived::archived;
 use super::fate::decide_deletion;
 use super::read_again::{Doubt, confirm_record};
@@ -51,6 +52,20 @@ pub(super) async fn delete(
     if let Some(stop) = services.stop_recent(job, journal.checkpoint()).await? {
         return Ok(stop);
     }
+    // Before access that came back is removed again, and before a place under the rate limit is taken, which others need.
+    let look = if maybe_sent {
+        Look::AtUser
+    } else {
+        Look::AtPlan
+    };
+    let checkpoint = journal.checkpoint();
+    if let Some(access) = checkpoint.state.access()
+        && not_wanted(services, checkpoint).is_none()
+        && let Permit::Wait { until, why } =
+            permit(services, job, checkpoint, access.at, look).await?
+    {
+        return Ok(Event::StepPostponed { until, why });
+    }
     // The intent was read, and not from a checkpoint with a valid code: so account, routing and archive are read again.
     if maybe_sent
         && !journal.has_our_intent()
@@ -68,8 +83,11 @@ pub(super) async fn delete(
 
     let noted = journal.noted_holds();
     match send(services, job, checkpoint, access.at, noted).await? {
-        Sent::Answered(answered) => {
-            after_answer(services, checkpoint.user_id, maybe_sent, answered, calls).await
+        Sent::Answered(answered, permit) => {
+            if let Permit::Approved(permitted) = permit {
+                permitted.note(journal.checkpoint_mut());
+            }
+            after_answer(services, journal.user_id(), maybe_sent, answered, calls).await
         }
         Sent::Not(Verdict::Postpone { until, why }) => Ok(Event::StepPostponed { until, why }),
         Sent::Not(Verdict::Held | Verdict::Proceed) => Ok(held()),
@@ -204,7 +222,7 @@ async fn shown_as_deleted(services: &Services, user_id: UserId) -> Result<Call, 
 
 /// What became of the DELETE.
 enum Sent {
-    Answered(Answered<DeleteAnswer>),
+    Answered(Answered<DeleteAnswer>, Permit),
     /// A guard forbids it.
     Not(Verdict),
     /// An operator cancelled the request, reactivated the user, or paused the batch.
@@ -251,6 +269,12 @@ async fn send(
         if verdict != Verdict::Proceed {
             return Ok(Sent::Not(verdict));
         }
+        // The last guard: it reads the user where a plan was approved.
+        let permit = permit(services, job, checkpoint, deactivated_at, Look::Last).await?;
+        if let Permit::Wait { until, why } = permit {
+            return Ok(Sent::Not(Verdict::Postpone { until, why }));
+        }
+        // What is decided stays: so nothing may hold the deletion back after it.
         if !decided {
             if let Some(stop) = decide_deletion(services, checkpoint).await? {
                 return Ok(Sent::Stopped(Box::new(stop)));
@@ -269,7 +293,12 @@ async fn send(
                 checks = 0;
                 renewed = true;
             }
-            answered => return Ok(Sent::Answered(answered?)),
+            answered => {
+                if let Permit::Approved(permitted) = &permit {
+                    permitted.report(user_id);
+                }
+                return Ok(Sent::Answered(answered?, permit));
+            }
         }
     }
 }

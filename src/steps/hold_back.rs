@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::first_received::as_first_received;
-use super::request_limit::{RequestLimit, recorded};
+use super::recorded_ahead::RecordedAhead;
 use super::{Services, Stopped};
 use crate::failure::Failure;
 use crate::job::{Job, UserId};
@@ -32,9 +32,13 @@ impl Services {
         let user_id = job.user_id;
         let store = &*self.archive_store;
         let now = self.clock.now();
-        let wait = match self.admit_request(requests, user_id).await? {
+        let wait = match self
+            .admit_restored(CountOf::Requests, &requests.recorded, user_id)
+            .await?
+        {
             Admission::Counted => {
-                requests.record(store, &self.actor.worker, now).await?;
+                let worker = &self.actor.worker;
+                requests.recorded.record(store, worker, now).await?;
                 metrics::request_admitted(user_id);
                 return Ok(None);
             }
@@ -61,25 +65,27 @@ impl Services {
         }))
     }
 
-    async fn admit_request(
+    /// Counts this user if the limit allows one more. A count that is lost begins with what the archive store shows.
+    pub(super) async fn admit_restored(
         &self,
-        requests: &RequestLimit,
+        of: CountOf,
+        recorded: &RecordedAhead,
         user_id: UserId,
     ) -> Result<Admission, Failure> {
-        let limit = requests.limit;
+        let limit = recorded.limit;
         let checkpoints = &self.checkpoints;
-        let answer = checkpoints.admit(CountOf::Requests, user_id, limit).await?;
+        let answer = checkpoints.admit(of, user_id, limit).await?;
         if answer != Admission::Unknown {
             return Ok(answer);
         }
 
         let now = self.clock.now();
-        let seen = recorded(&*self.archive_store, requests, now).await?;
+        let seen = recorded.seen(&*self.archive_store, now).await?;
         tracing::warn!(
-            requests = seen.len(),
-            "the count of users without an order is lost or new: it begins with what the archive store shows"
+            ?of,
+            users = seen.len(),
+            "the count of a limit is lost or new: it begins with what the archive store shows"
         );
-        let of = CountOf::Requests;
         checkpoints.restore_count(of, limit.per, &seen).await?;
         checkpoints.admit(of, user_id, limit).await
     }

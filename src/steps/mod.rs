@@ -1,6 +1,9 @@
 //! One file per step. A step reads before it writes and reads back what it wrote, so that repeating
 //! it after a crash is harmless; it reports what happened as an [`Event`](crate::machine::Event) and decides nothing.
 
+mod approval;
+mod approval_guard;
+mod approval_rule;
 mod archive;
 mod archive_pages;
 mod archive_quiet;
@@ -29,6 +32,7 @@ mod probe;
 mod profile;
 mod read_again;
 mod record;
+mod recorded_ahead;
 mod recount;
 mod request_limit;
 mod seal;
@@ -41,6 +45,7 @@ pub(crate) mod test_services;
 #[cfg(test)]
 pub(crate) mod test_surges;
 
+pub(crate) use approval_guard::ApprovalGuard;
 pub(crate) use archive::begin as begin_archive;
 pub(crate) use archive_pages::page;
 pub(crate) use before_image::{Images, read_image};

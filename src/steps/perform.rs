@@ -26,7 +26,7 @@ pub(crate) async fn perform(
         }
         Step::Deactivate => deactivate::deactivate(services, session.checkpoint_mut(), calls).await,
         Step::Archive => Box::pin(archive::archive(services, session)).await,
-        Step::Seal => Box::pin(seal::seal(services, session, calls)).await,
+        Step::Seal => Box::pin(seal::seal(services, session, job, calls)).await,
         Step::Delete { maybe_sent } => {
             Box::pin(delete::delete(services, session, job, *maybe_sent, calls)).await
         }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::approval::{Look, Permit, permit};
 use super::archived::archived;
 use super::documents::{conflict, to_bytes};
 use super::guard::{access_first, on_sealing};
@@ -10,6 +11,7 @@ use super::read_again::{Doubt, confirm_record};
 use super::{CheckpointSession, Services, Stopped};
 use crate::guards::Verdict;
 use crate::integrity::Purpose;
+use crate::job::Job;
 use crate::machine::{
     Archive, Call, Checkpoint, Deletion, DeletionOutcome, Event, Seal, Sealing, State,
 };
@@ -25,6 +27,7 @@ use crate::ports::{ArchiveStore, PutOnce};
 pub(super) async fn seal(
     services: &Services,
     journal: &mut CheckpointSession,
+    job: &Job,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
     let checkpoint = journal.checkpoint();
@@ -39,7 +42,14 @@ pub(super) async fn seal(
         Verdict::Postpone { until, why } => return Ok(Event::StepPostponed { until, why }),
         Verdict::Held => return Ok(held()),
     }
+    // Before access that came back is removed again: a user who was hired again is another one than the plan saw.
+    match permit(services, job, checkpoint, access.at, Look::AtUser).await? {
+        Permit::NotNeeded => {}
+        Permit::Approved(permitted) => permitted.note(journal.checkpoint_mut()),
+        Permit::Wait { until, why } => return Ok(Event::StepPostponed { until, why }),
+    }
 
+    let checkpoint = journal.checkpoint();
     // An earlier revision may have removed the access long ago.
     let doubt = if checkpoint.evidence_revision < checkpoint.revision {
         Doubt::Intent

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{RequestLimit, SurgeWatch};
+use super::{ApprovalGuard, RequestLimit, SurgeWatch};
 use crate::archive::ArchiveMemory;
 use crate::clock::Clock;
 use crate::guards::Guards;
@@ -27,6 +27,8 @@ pub(crate) struct Services {
     /// Holds back users whom no order names; `run` and `plan` have none, since a person names their users.
     pub(crate) requests: Option<RequestLimit>,
     pub protected: ProtectedSource,
+    /// Whether a second person approved a deletion, where the rule wants it.
+    pub(crate) approval: Arc<ApprovalGuard>,
     /// What `submit` was asked for, as messages claim.
     pub(crate) orders: Orders,
     /// What operators ordered not to be done.

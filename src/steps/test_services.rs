@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use super::Services;
+use super::{ApprovalGuard, Services};
 use crate::adapters::directory::DirectoryStore;
 use crate::archive::ArchiveMemory;
 use crate::clock::Clock;
@@ -352,6 +352,7 @@ pub(crate) fn services(
         },
         requests: None,
         protected: ProtectedSource::nobody(),
+        approval: Arc::new(ApprovalGuard::off()),
         orders: crate::registers::Orders::default(),
         stop_orders: Arc::new(StopRegister::default()),
         pause: SharedRead::default(),

@@ -16,6 +16,7 @@
 )]
 
 mod admin_api;
+mod approvals;
 mod archives;
 mod aws_credentials;
 mod backends;

@@ -19,7 +19,7 @@ const OTHERS: [&str; 7] = [
 ];
 
 fn known() -> BTreeSet<String> {
-    let name = Regex::new(r#""(?:OFFBOARDER_)?([a-z]+(?:\.[a-z_]+)+)""#).expect("a pattern");
+    let name = Regex::new(r#""(?:OFFBOARDER_)?([a-z_]+(?:\.[a-z_]+)+)""#).expect("a pattern");
     let table = read(&root().join("src/config/table.rs"));
     let keys = name.captures_iter(&table).map(|found| found[1].to_owned());
     keys.map(|key| format!("OFFBOARDER_{}", key.replace('.', "_").to_uppercase()))

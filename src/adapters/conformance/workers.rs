@@ -30,6 +30,7 @@ fn heartbeat(name: &str, in_flight: usize) -> Heartbeat {
         lanes: None,
         waiting_for_deletion_rate_limit: 0,
         waiting_for_request_limit: 0,
+        waiting_for_approval: 0,
         oldest_job: None,
         does_operations: true,
     }

@@ -14,18 +14,23 @@ const REACH: TableDefinition<'_, &str, i64> = TableDefinition::new("deletions_re
 
 /// Who was counted, and when, in milliseconds since 1970. `seen:USER` was concluded from the archive
 /// store.
-const fn table_of(of: CountOf) -> TableDefinition<'static, &'static str, i64> {
-    TableDefinition::new(match of {
-        CountOf::Deletions => "deletions",
-        CountOf::Requests => "requests",
-    })
+fn table_of(of: CountOf) -> String {
+    match of {
+        CountOf::Deletions => "deletions".to_owned(),
+        CountOf::Requests => "requests".to_owned(),
+        CountOf::Unapproved(requester) => format!("unapproved:{requester}"),
+    }
+}
+
+const fn definition(table: &str) -> TableDefinition<'_, &'static str, i64> {
+    TableDefinition::new(table)
 }
 
 /// The row of [`REACH`].
-const fn window_of(of: CountOf) -> &'static str {
+fn window_of(of: CountOf) -> String {
     match of {
-        CountOf::Deletions => "window",
-        CountOf::Requests => "requests",
+        CountOf::Deletions => "window".to_owned(),
+        CountOf::Requests | CountOf::Unapproved(_) => table_of(of),
     }
 }
 
@@ -36,7 +41,7 @@ fn millis(duration: Duration) -> i64 {
 fn window(writing: &WriteTransaction, of: CountOf) -> Result<i64, redb::Error> {
     Ok(writing
         .open_table(REACH)?
-        .get(window_of(of))?
+        .get(window_of(of).as_str())?
         .map_or(0, |window| window.value()))
 }
 
@@ -65,7 +70,8 @@ pub(super) fn admit(
     }
 
     let admission = {
-        let mut table = writing.open_table(table_of(of))?;
+        let name = table_of(of);
+        let mut table = writing.open_table(definition(&name))?;
         table.retain(|_, at| at > now.saturating_sub(window))?;
         let key = user_id.to_string();
         let since = now.saturating_sub(per);
@@ -108,7 +114,8 @@ pub(super) fn restore(
     let reach = window(&writing, of)?.max(millis(reach));
 
     {
-        let mut table = writing.open_table(table_of(of))?;
+        let name = table_of(of);
+        let mut table = writing.open_table(definition(&name))?;
         for (user_id, at) in deletions {
             let key = seen(*user_id);
             let at = at.as_millisecond();
@@ -118,7 +125,9 @@ pub(super) fn restore(
                 table.insert(key.as_str(), at)?;
             }
         }
-        writing.open_table(REACH)?.insert(window_of(of), reach)?;
+        writing
+            .open_table(REACH)?
+            .insert(window_of(of).as_str(), reach)?;
     }
     Ok(writing.commit()?)
 }

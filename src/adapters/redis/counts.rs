@@ -2,6 +2,7 @@
 //! the set is complete. A set that does not reach far enough (lost, removed, made by an earlier
 //! release) is an unknown count, not an empty one.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -40,7 +41,7 @@ impl Counts {
         limit: RateLimit,
     ) -> Result<Admission, Failure> {
         let mut script = self.admit.prepare_invoke();
-        script.key(key(of));
+        script.key(&*key(of));
         script.arg(user_id.to_string());
         script.arg(limit.count).arg(millis(limit.per));
 
@@ -59,7 +60,7 @@ impl Counts {
         window: Duration,
     ) -> Result<bool, Failure> {
         let mut script = self.reach.prepare_invoke();
-        script.key(key(of));
+        script.key(&*key(of));
         Ok(connection.run::<u64>(&script).await? >= millis(window))
     }
 
@@ -72,7 +73,7 @@ impl Counts {
     ) -> Result<(), Failure> {
         for page in seen.chunks(PAGE) {
             let mut script = self.restore.prepare_invoke();
-            script.key(key(of)).arg(0);
+            script.key(&*key(of)).arg(0);
             for (user_id, at) in page {
                 script.arg(at.as_millisecond()).arg(user_id.to_string());
             }
@@ -81,14 +82,15 @@ impl Counts {
 
         // The window comes last: with it the set claims to be complete.
         let mut script = self.restore.prepare_invoke();
-        script.key(key(of)).arg(millis(window));
+        script.key(&*key(of)).arg(millis(window));
         connection.run::<u64>(&script).await.map(|_done| ())
     }
 }
 
-const fn key(of: CountOf) -> &'static str {
+fn key(of: CountOf) -> Cow<'static, str> {
     match of {
-        CountOf::Deletions => keys::DELETIONS,
-        CountOf::Requests => keys::REQUESTS,
+        CountOf::Deletions => keys::DELETIONS.into(),
+        CountOf::Requests => keys::REQUESTS.into(),
+        CountOf::Unapproved(requester) => keys::unapproved(requester).into(),
     }
 }

@@ -3,8 +3,8 @@
 
 use super::hash_slots;
 use crate::job::{BatchId, UserId};
-use crate::ports::QuotaClass;
 use crate::ports::operations::{OperationId, OperationLine};
+use crate::ports::{QuotaClass, Requester};
 
 /// A sorted set of all batches, by the time when they were first seen.
 pub(super) const BATCHES: &str = "offboarder:batches";
@@ -95,6 +95,11 @@ pub(super) fn quota_part(class: QuotaClass, part: &str) -> String {
 /// The users whom a release was about to give up with one fault; `passed` instead of a fingerprint: who got through.
 pub(super) fn surge(release: &str, step: &str, fingerprint: &str) -> String {
     format!("offboarder:{{surge}}:{release}:{step}:{fingerprint}")
+}
+
+/// A sorted set of the deletions without an approval that this person asked for.
+pub(super) fn unapproved(requester: Requester) -> String {
+    format!("offboarder:unapproved:{requester}")
 }
 
 /// What the workers did in a minute since 1970.

@@ -21,7 +21,7 @@ pub(super) struct Wanted {
     access: bool,
     /// Only users in this state: the last completed step.
     state: Option<StateName>,
-    /// Only users who wait for this: a failure code, or `not_due`, `brake`, `access_first`, `not_converged`, `deletion_pending`, `batch_paused`, `request_limit`.
+    /// Only users who wait for this: a failure code, or `not_due`, `brake`, `access_first`, `not_converged`, `deletion_pending`, `batch_paused`, `request_limit`, `not_approved`, `plan_moved` and the other words that begin with `plan_`.
     #[serde(rename = "waitingFor")]
     waiting_for: Option<String>,
     /// Only users of this batch.

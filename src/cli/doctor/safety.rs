@@ -8,6 +8,7 @@ use crate::failure::{Code, Failure};
 use crate::integrity::Integrity;
 use crate::limits::DeletePolicy;
 use crate::ports::BucketHealth as _;
+use crate::registers::rule_in_force;
 
 const VERSIONS: &str = "archive versions";
 const LOCK: &str = "archive lock";
@@ -15,6 +16,7 @@ const LOCK: &str = "archive lock";
 pub(super) async fn check(settings: &Settings, queue: Option<&Queue>) -> Vec<Finding> {
     let mut findings = evidence(settings).await;
     findings.push(limits(&settings.guard));
+    findings.extend(approval(settings).await);
     findings.extend(integrity(&settings.integrity));
     if let Some(queue) = queue {
         let servers = queue.url.servers.iter();
@@ -158,6 +160,28 @@ fn limits(guard: &Guard) -> Finding {
         return Finding::warning(CHECK, detail, remedy);
     }
     Finding::good(CHECK, detail)
+}
+
+/// Checks whether the rule of approvals is the one of the settings.
+async fn approval(settings: &Settings) -> Option<Finding> {
+    const CHECK: &str = "approval";
+    let rule = settings.guard.approval;
+    // Another finding says why there is no store, or why it does not respond.
+    let store = compose::archive_store(settings).await.ok()?;
+    let in_force = rule_in_force(&*store, rule).await.ok()?;
+    if let Some(instead) = in_force.instead {
+        let remedy = "set OFFBOARDER_GUARD_APPROVAL and its companions as they were, or have a plan of settings approved";
+        return Some(Finding::warning(CHECK, instead, remedy));
+    }
+    if rule.is_off() {
+        return None;
+    }
+    if settings.integrity.has_key() {
+        return Some(Finding::good(CHECK, rule.to_string()));
+    }
+    let detail = "there is no integrity key: anyone who can write to the bucket can approve plans";
+    let remedy = "create a key with `openssl rand -hex 32`, and set OFFBOARDER_INTEGRITY_KEY_FILE for each worker and operator";
+    Some(Finding::warning(CHECK, detail, remedy))
 }
 
 /// Checks whether a password crosses a network in clear text. The URL itself is not shown.

@@ -100,7 +100,7 @@ pub(crate) struct PlanActs {
     pub applied: Option<Stored<PlanAct>>,
     /// The users who were found not to be as the plan saw them.
     pub moved: BTreeSet<UserId>,
-    /// So many moved that the plan as a whole stops.
+    /// Too many moved: the plan as a whole stops.
     pub is_stale: bool,
     /// An object is not as we would have written it; the text says which, and why.
     pub doubt: Option<String>,

@@ -187,6 +187,8 @@ impl PlanDocument {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut Fingerprint);
+
     fn user(number: u32) -> UserId {
         let text = format!("{number:08x}-9a51-4b4b-8f6c-1f9a4f9b7c11");
         text.parse().unwrap()
@@ -212,14 +214,14 @@ mod tests {
         };
         assert_eq!(planned.looser_in(&planned), None);
         assert_eq!(planned.looser_in(&stricter), None);
-        let change: [(fn(&mut Fingerprint), &str); 5] = [
+        let changes: [(Change, &str); 5] = [
             (|now| now.profile = TenantProfile::Genesys, "PROFILE"),
             (|now| now.grace_seconds = 59, "GRACE"),
             (|now| now.max_deletions = Some(11), "MAX_DELETIONS"),
             (|now| now.max_deletions_seconds = Some(1), "MAX_DELETIONS"),
             (|now| now.max_deletions = None, "MAX_DELETIONS"),
         ];
-        for (change, setting) in change {
+        for (change, setting) in changes {
             let mut now = planned.clone();
             change(&mut now);
             assert!(planned.looser_in(&now).unwrap().ends_with(setting));

@@ -78,7 +78,7 @@ impl Observed {
     }
 }
 
-/// Whether so many users of a plan moved that the plan as a whole stops.
+/// Whether too many users of a plan moved, and the plan as a whole stops.
 pub(crate) const fn is_stale(moved: u64, deletions: u64) -> bool {
     moved >= MOVED_AT_LEAST && moved.saturating_mul(MOVED_ONE_IN) > deletions
 }

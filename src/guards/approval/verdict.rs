@@ -122,7 +122,7 @@ pub(crate) fn judge(question: &Question<'_>) -> Result<Approved, NotApproved> {
     Err(question.missing(&counted, needed, &discounted))
 }
 
-/// What ends a plan, whoever approved it.
+/// What ends a plan, no matter who approved it.
 fn stopped(question: &Question<'_>) -> Result<(), NotApproved> {
     let acts = question.acts;
     if let Some(doubt) = &acts.doubt {

@@ -65,7 +65,7 @@ pub(crate) struct Overview {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Waiting {
-    /// A failure code of the runbook, or `not_due`, `brake` (the deletion rate limit), `access_first`, `not_converged`, `deletion_pending`, `batch_paused`, `request_limit`.
+    /// A failure code of the runbook, or `not_due`, `brake` (the deletion rate limit), `access_first`, `not_converged`, `deletion_pending`, `batch_paused`, `request_limit`, `not_approved`, `plan_moved` and the other words that begin with `plan_`.
     pub why: String,
     /// The number of users.
     pub users: u64,

@@ -53,7 +53,7 @@ pub(crate) async fn mark_moved(
     Ok(())
 }
 
-/// Notes that so many users moved that the plan as a whole stops.
+/// Notes that too many users moved, and the plan as a whole stops.
 pub(crate) async fn mark_stale(
     store: &dyn ArchiveStore,
     name: &PlanName,

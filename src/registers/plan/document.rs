@@ -72,7 +72,9 @@ pub(crate) async fn store_plan(
         Planned::Users(mut users) => {
             users.sort_unstable_by_key(|user| user.user_id);
             users.dedup_by_key(|user| user.user_id);
-            users.iter().for_each(|user| totals.add(user.end));
+            for user in &users {
+                totals.add(user.end);
+            }
             for users in users.chunks(USERS_IN_PLAN_PART) {
                 let Some(first) = users.first() else { continue };
                 let first = first.user_id;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::acts::MAX_ACTS;
 use super::document::{read_plan, read_users};
 use super::keys::{Entry, parse, prefix_of};
+use crate::failpoint::time_scaled;
 use crate::failure::{Class, Failure};
 use crate::guards::approval::{ActKind, PlanAct, PlanActs, PlanDocument, PlannedUser, Stored};
 use crate::integrity::Purpose;
@@ -19,7 +20,7 @@ use crate::ports::{ArchiveStore, ObjectKey, Version};
 use crate::registers::named::Recent;
 
 /// How long an answer of the archive store is used: so late a worker learns of an approval, or that it was revoked.
-const GOOD_FOR: Duration = Duration::from_secs(60);
+const GOOD_FOR: Duration = Duration::from_mins(1);
 const PLANS_KEPT: usize = 32;
 /// Of up to 300 kB each.
 const PARTS_KEPT: usize = 64;
@@ -56,8 +57,10 @@ pub(crate) async fn read_acts(
 /// The plans that a worker has read.
 pub(crate) struct Plans {
     plans: Recent<PlanName, Mutex<Kept>>,
-    parts: Recent<PlanName, OnceCell<Arc<HashMap<UserId, PlannedUser>>>>,
+    parts: Recent<PlanName, OnceCell<PartRead>>,
 }
+
+type PartRead = Arc<HashMap<UserId, PlannedUser>>;
 
 /// A plan as it was read last.
 #[derive(Default)]
@@ -86,7 +89,7 @@ impl Plans {
         // The lock is held while it is read, so that all runs of a worker share one read.
         let mut kept = kept.lock().await;
         if let Some((at, answer)) = &kept.last
-            && at.elapsed() < GOOD_FOR
+            && at.elapsed() < time_scaled(GOOD_FOR)
         {
             return Ok(answer.clone());
         }
@@ -142,8 +145,8 @@ impl Known {
         store: &dyn ArchiveStore,
         name: &PlanName,
     ) -> Result<Result<PlanNow, String>, Failure> {
-        let plan = match &self.plan {
-            Some(plan) => plan.clone(),
+        let plan = match self.plan.take() {
+            Some(plan) => plan,
             None => match read_plan(store, name).await? {
                 Ok(plan) => plan,
                 Err(why) => return Ok(Err(why)),
@@ -151,13 +154,11 @@ impl Known {
         };
         self.plan = Some(plan.clone());
         let listed = Listed::read(store, name).await?;
-        let stored_at = match &listed.plan {
-            Some(version) => version.modified.unwrap_or(plan.at),
-            None => {
-                let prefix = store.full_key(&ObjectKey(prefix_of(name)));
-                return Ok(Err(format!("the plan {prefix}json is not there any more")));
-            }
+        let Some(version) = &listed.plan else {
+            let prefix = store.full_key(&ObjectKey(prefix_of(name)));
+            return Ok(Err(format!("the plan {prefix}json is not there any more")));
         };
+        let stored_at = version.modified.unwrap_or(plan.at);
         let acts = self.acts(store, listed).await?;
         Ok(Ok(PlanNow {
             name: name.clone(),
@@ -181,13 +182,12 @@ impl Known {
         for ((kind, _number), version) in listed.acts {
             let key = version.key.as_str().to_owned();
             let seen = (key, version.id.clone(), version.modified);
-            let read = match self.acts.get(&seen) {
-                Some(known) => known.clone(),
-                None => {
-                    let read = read_act(store, &version.key).await?;
-                    self.acts.insert(seen, read.clone());
-                    read
-                }
+            let read = if let Some(known) = self.acts.get(&seen) {
+                known.clone()
+            } else {
+                let read = read_act(store, &version.key).await?;
+                self.acts.insert(seen, read.clone());
+                read
             };
             let value = match read {
                 Ok(value) => value,

@@ -1,11 +1,13 @@
 //! The instruments, with the names and descriptions that `/metrics` and a collector show.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use opentelemetry::global;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 
 use super::rate_limited::RateLimited;
+use crate::machine::Pause;
 
 /// Seconds from the request to the deactivation: from the speed of an API to a lost weekend.
 const ACCESS_BOUNDARIES: [f64; 14] = [
@@ -61,6 +63,9 @@ pub(super) struct Deletions {
     pub(super) rate_limited_users: RateLimited,
     pub(super) requests_waiting: Gauge<u64>,
     pub(super) waiting_users: RateLimited,
+    pub(super) approval_waiting: Gauge<u64>,
+    pub(super) approval_users: BTreeMap<Pause, RateLimited>,
+    pub(super) break_glass: Counter<u64>,
 }
 
 /// Work that waits.
@@ -190,6 +195,20 @@ impl Deletions {
                 "Users whom no order names and who wait for their limit, as this worker knows",
             ),
             waiting_users: RateLimited::default(),
+            approval_waiting: gauge(
+                meter,
+                "offboarder_approval_waiting",
+                "Users whose deletion waits for a second person's approval, as this worker knows; \
+                 `why` is the word that users list shows",
+            ),
+            approval_users: Pause::OF_APPROVAL
+                .map(|why| (why, RateLimited::default()))
+                .into(),
+            break_glass: counter(
+                meter,
+                "offboarder_break_glass",
+                "Deletions that an admin permitted without the approval of others",
+            ),
         }
     }
 }

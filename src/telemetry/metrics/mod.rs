@@ -183,11 +183,44 @@ pub(crate) fn requests_waiting() -> u64 {
     INSTRUMENTS.deletions.waiting_users.count() as u64
 }
 
-/// Records [`rate_limited_users`] and [`requests_waiting`].
+/// The deletion of this user waits for an approval.
+pub(crate) fn approval_waits(user_id: UserId, why: Pause, wait: Duration) {
+    for (known, users) in &INSTRUMENTS.deletions.approval_users {
+        if *known == why {
+            users.add(user_id, wait);
+        } else {
+            users.remove(user_id);
+        }
+    }
+}
+
+/// This user's deletion waits for no approval any more.
+pub(crate) fn approved(user_id: UserId) {
+    let users = INSTRUMENTS.deletions.approval_users.values();
+    users.for_each(|users| users.remove(user_id));
+}
+
+/// How many users wait for an approval, as far as this worker knows.
+pub(crate) fn approvals_waiting() -> u64 {
+    let users = INSTRUMENTS.deletions.approval_users.values();
+    users.map(|users| users.count() as u64).sum()
+}
+
+/// A deletion is sent that an admin permitted without the approval of others.
+pub(crate) fn broke_glass() {
+    INSTRUMENTS.deletions.break_glass.add(1, &[]);
+}
+
+/// Records [`rate_limited_users`], [`requests_waiting`] and [`approvals_waiting`].
 pub(crate) fn record_rate_limited() {
     let instruments = &INSTRUMENTS.deletions;
     instruments.rate_limited.record(rate_limited_users(), &[]);
     instruments.requests_waiting.record(requests_waiting(), &[]);
+    for (why, users) in &instruments.approval_users {
+        let labels = [KeyValue::new("why", why.as_str())];
+        let count = users.count() as u64;
+        instruments.approval_waiting.record(count, &labels);
+    }
 }
 
 /// Messages in a queue that no worker has taken.

@@ -62,6 +62,9 @@ impl Startup {
                 self.until("deletion count", s3, SLOW_ANSWERS_WITHIN, async || services
                     .count_deletions()
                     .await),
+                self.until("approval rule", s3, ANSWERS_WITHIN, async || services
+                    .keep_approval_rule()
+                    .await),
                 self.until("pause", s3, ANSWERS_WITHIN, async || {
                     pause.read(store, services.clock.now()).await
                 }),

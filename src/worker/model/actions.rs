@@ -41,6 +41,8 @@ pub(super) enum Action {
     Reactivate,
     Decide,
     GiveBack,
+    /// A person approves, or revokes the approval.
+    Approve,
 }
 
 const RETRY: RetryPolicy = RetryPolicy {
@@ -103,6 +105,9 @@ impl Offboarding {
         if world.fate == Some(Fate::Reactivate) && !world.given_back {
             actions.push(Action::GiveBack);
         }
+        if world.budget.decisions > 0 {
+            actions.push(Action::Approve);
+        }
         if world.budget.forgeries > 0 && world.lease.is_none() && world.archive == world.forged {
             actions.push(Action::Forge);
         }
@@ -145,6 +150,10 @@ impl Offboarding {
                 world.expect(world.exists, "a user was reactivated who is deleted");
                 world.given_back = true;
             }
+            Action::Approve => {
+                world.budget.decisions -= 1;
+                world.approved = !world.approved;
+            }
             Action::Forge => {
                 world.budget.forgeries -= 1;
                 world.forged = true;
@@ -172,6 +181,7 @@ impl Offboarding {
             read: false,
             too_late: false,
             decided: false,
+            approved: false,
         };
     }
 
@@ -221,6 +231,7 @@ impl Offboarding {
             read,
             too_late,
             decided,
+            approved,
         } = &mut worker
         else {
             return worker;
@@ -243,6 +254,7 @@ impl Offboarding {
             {
                 *read = true;
                 *too_late = world.cancelled;
+                *approved = world.approved;
                 acts.push_front(Act::Do(Command::Perform(step)));
             }
             Some(Act::Do(Command::Perform(step @ Step::Delete { .. })))
@@ -259,6 +271,15 @@ impl Offboarding {
                     "a DELETE although the cancellation was stored before the worker looked",
                 );
                 acts.extend(self.perform(world, checkpoint, &step, *source, reply_is_lost));
+                let refused = self.refused;
+                let event = perform(world, checkpoint, &step, refused, *approved, self.broken);
+                let event = if reply_is_lost {
+                    failed(Class::UnknownOutcome)
+                } else {
+                    event
+                };
+                let planned = self.plan(checkpoint, event, *source);
+                acts.extend(planned);
             }
             Some(Act::Do(Command::Apply(event))) => {
                 let planned = self.plan(checkpoint, *event, *source);

@@ -3,7 +3,7 @@
 use stateright::{Checker as _, Model as _};
 
 use super::actions::Offboarding;
-use super::properties::{cancellation, everything, forgery, reactivation};
+use super::properties::{approval, cancellation, everything, forgery, reactivation};
 use super::world::Budget;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,7 @@ pub(super) enum Rule {
     TheEndAnnouncesTheAccess,
     LookBeforeTheDeletion,
     DecideBeforeTheDeletion,
+    AskForApproval,
 }
 
 /// The promise that the shortest history breaks, once the rule is broken.
@@ -67,6 +68,12 @@ fn the_model_finds_a_deletion_that_does_not_check_whether_it_was_cancelled() {
 fn the_model_finds_a_deletion_that_nobody_decided() {
     let promise = found(reactivation(), Rule::DecideBeforeTheDeletion);
     assert!(promise.contains("reactivated"), "{promise}");
+}
+
+#[test]
+fn the_model_finds_a_deletion_that_does_not_check_whether_it_is_approved() {
+    let promise = found(approval(), Rule::AskForApproval);
+    assert!(promise.starts_with("I14"), "{promise}");
 }
 
 #[test]

@@ -65,6 +65,7 @@ pub(super) fn everything() -> Budget {
         forgeries: 0,
         cancellations: 0,
         reactivations: 0,
+        decisions: 0,
     }
 }
 
@@ -86,6 +87,16 @@ pub(super) fn cancellation() -> Budget {
         expiries: 0,
         lost_replies: 0,
         cancellations: 1,
+        ..everything()
+    }
+}
+
+/// Approved, revoked, approved again.
+pub(super) fn approval() -> Budget {
+    Budget {
+        crashes: 1,
+        duplicates: 0,
+        decisions: 3,
         ..everything()
     }
 }
@@ -145,4 +156,14 @@ fn no_user_is_reactivated_and_deleted_whatever_happens_in_between() {
 #[test]
 fn no_forged_checkpoint_leads_to_the_deletion_of_a_user_who_has_access() {
     check(forgery(), false);
+}
+
+#[test]
+fn no_history_of_approvals_and_revocations_leads_to_a_deletion_that_nobody_had_approved() {
+    check(approval(), false);
+    let forged = Budget {
+        decisions: 1,
+        ..forgery()
+    };
+    check(forged, false);
 }

@@ -9,22 +9,24 @@ use crate::machine::samples::{
     access_removed, empty_archive, empty_manifest, empty_seal, queues_cleared,
 };
 use crate::machine::{
-    Beginning, Checkpoint, Deletion, DeletionOutcome, Event, PriorEvidence, Recording, Sealing,
-    State, StateName, Step,
+    Beginning, Checkpoint, Deletion, DeletionOutcome, Event, Pause, PriorEvidence, Recording,
+    Sealing, State, StateName, Step,
 };
 
 pub(super) fn failed(class: Class) -> Event {
     Event::StepFailed(Failure::new(class, Code::CxoneUnreachable, ""))
 }
 
-/// Performs a step. `refused`: the tenant refuses deletions.
+/// Performs a step. `refused`: the tenant refuses deletions. `approved`: what a worker read before a DELETE.
 pub(super) fn perform(
     world: &mut World,
     checkpoint: &Checkpoint,
     step: &Step,
     refused: bool,
+    approved: bool,
     broken: Option<Rule>,
 ) -> Event {
+    let asks_for_approval = broken != Some(Rule::AskForApproval);
     let reads_again = broken != Some(Rule::ReadAgainBeforeTheDeletion);
     match step {
         Step::LookBack if broken == Some(Rule::LookBackFirst) => no_prior_evidence(),
@@ -47,10 +49,26 @@ pub(super) fn perform(
         {
             Event::AccessReturned
         }
+        Step::Seal if !world.approved => not_approved(world),
         Step::Seal => seal(world, checkpoint),
-        Step::Delete { maybe_sent } => delete(world, *maybe_sent, refused),
+        Step::Delete { .. } if world.exists && !approved && asks_for_approval => {
+            not_approved(world)
+        }
+        Step::Delete { maybe_sent } => delete(world, *maybe_sent, refused, approved),
         Step::Record => record(world, checkpoint),
         Step::ConfirmDeletion => failed(Class::Defect),
+    }
+}
+
+/// The deletion waits, and nothing else does.
+fn not_approved(world: &mut World) -> Event {
+    world.expect(
+        !world.active || world.forged,
+        "I14: the removal of access waits for an approval",
+    );
+    Event::StepPostponed {
+        until: NOW,
+        why: Pause::NotApproved,
     }
 }
 
@@ -132,7 +150,7 @@ fn seal(world: &mut World, checkpoint: &Checkpoint) -> Event {
     Event::EvidenceSealed(seal)
 }
 
-fn delete(world: &mut World, maybe_sent: bool, refused: bool) -> Event {
+fn delete(world: &mut World, maybe_sent: bool, refused: bool, approved: bool) -> Event {
     if maybe_sent && let Some(manifest) = &world.manifest {
         return found(manifest);
     }
@@ -144,6 +162,10 @@ fn delete(world: &mut World, maybe_sent: bool, refused: bool) -> Event {
         }));
     }
 
+    world.expect(
+        approved,
+        "I14: a DELETE although nobody had approved it when the worker looked",
+    );
     world.expect(
         world.archive && world.seal.is_some(),
         "I1: a DELETE without archive or seal",

@@ -35,6 +35,8 @@ pub(super) struct Budget {
     pub(super) reactivations: u8,
     /// Somebody writes a checkpoint of an archived user into Redis, where workers have no key.
     pub(super) forgeries: u8,
+    /// Nobody has approved the deletion at first, and persons approve and revoke in turn. Without any, no approval is needed.
+    pub(super) decisions: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -69,6 +71,8 @@ pub(super) struct World {
     pub(super) fate: Option<Fate>,
     /// The user got everything back.
     pub(super) given_back: bool,
+    /// A second person approved the deletion, and nobody revoked it since.
+    pub(super) approved: bool,
     /// A run ended because of it.
     pub(super) dropped: bool,
     /// The event that says that the access is gone was published.
@@ -92,6 +96,8 @@ pub(super) enum Worker {
         too_late: bool,
         /// This run saw that the deletion is decided.
         decided: bool,
+        /// The deletion was approved when it was.
+        approved: bool,
     },
     Settling {
         source: usize,
@@ -168,6 +174,7 @@ pub(super) fn settled(outcome: &Outcome, source: usize) -> Settlement<'_> {
 impl World {
     /// One user with access, and one message that asks for its off-boarding.
     pub(super) const fn new(budget: Budget) -> Self {
+        let approved = budget.decisions == 0;
         Self {
             has_queues: true,
             active: true,
@@ -188,6 +195,7 @@ impl World {
             reactivating: false,
             fate: None,
             given_back: false,
+            approved,
             dropped: false,
             announced: false,
             broken_promise: None,

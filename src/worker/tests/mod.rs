@@ -2,6 +2,7 @@
 //! against the simulator, with stores in a directory.
 
 mod answers;
+mod approvals;
 mod deletion;
 mod meddling;
 mod orders;
@@ -34,7 +35,7 @@ use crate::progress::Progress;
 use crate::registers::{ProtectedSource, SharedRead, StopRegister};
 use crate::secret::Secret;
 use crate::simulator::{self, Options, Rule, Simulator};
-use crate::steps::{Cancellation, Interrupt, Services};
+use crate::steps::{ApprovalGuard, Cancellation, Interrupt, Services};
 
 struct Bench {
     simulator: Simulator,
@@ -98,6 +99,7 @@ impl Bench {
                 deletion_rate_limit: None,
             },
             requests: None,
+            approval: Arc::new(ApprovalGuard::off()),
             protected: ProtectedSource::nobody(),
             orders: crate::registers::Orders::default(),
             stop_orders: Arc::new(StopRegister::default()),

@@ -2,11 +2,9 @@ use super::*;
 use crate::adapters::directory::DirectoryStore;
 use crate::clock::Clock;
 
-fn limit(count: u32, hours: u64) -> RequestLimit {
-    RequestLimit::new(RateLimit {
-        count,
-        per: Duration::from_hours(hours),
-    })
+fn limit(count: u32, hours: u64) -> RecordedAhead {
+    let per = std::time::Duration::from_hours(hours);
+    RecordedAhead::new("_requests_", RateLimit { count, per })
 }
 
 fn at(text: &str) -> Timestamp {
@@ -32,7 +30,7 @@ async fn the_records_of_the_period_restore_the_count_and_older_or_odd_ones_do_no
         ("2026-11-28T23:59:00Z", 5),
     ] {
         let written = at(written);
-        let key = key(written, id(written), users);
+        let key = limit(1, 1).key(written, id(written), users);
         store.put_once(&key, Bytes::new(), None).await.unwrap();
     }
     for odd in ["x", "0_1", "00000000-0000-0000-0000-000000000000_x"] {
@@ -40,22 +38,23 @@ async fn the_records_of_the_period_restore_the_count_and_older_or_odd_ones_do_no
         store.put_once(&odd, Bytes::new(), None).await.unwrap();
     }
 
-    let seen = recorded(&store, &limit(1000, 1), now).await.unwrap();
+    let seen = limit(1000, 1).seen(&store, now).await.unwrap();
     assert_eq!(seen.len(), 5, "{seen:?}");
     let users: std::collections::BTreeSet<UserId> = seen.iter().map(|(user, _)| *user).collect();
     assert_eq!(users.len(), 5, "each is another");
     let latest = seen.iter().map(|(_, at)| *at).max();
     assert_eq!(latest, Some(at("2026-11-30T00:25:00Z")));
     // A whole day reaches over midnight.
-    let seen = recorded(&store, &limit(1000, 24), now).await.unwrap();
+    let seen = limit(1000, 24).seen(&store, now).await.unwrap();
     assert_eq!(seen.len(), 15);
-    let seen = recorded(&store, &limit(1, 24), now).await.unwrap();
+    let seen = limit(1, 24).seen(&store, now).await.unwrap();
     assert!(seen.len() <= 5, "no more than the limit needs");
 }
 
 #[test]
 fn a_forged_record_counts_for_a_bounded_number_of_users() {
     let now = Clock::system().now();
-    let forged = key(now, Uuid::now_v7(), u32::MAX);
-    assert_eq!(parse(&forged).unwrap().1, MAX_RECORDED);
+    let ahead = limit(1, 1);
+    let forged = ahead.key(now, Uuid::now_v7(), u32::MAX);
+    assert_eq!(ahead.parse(&forged).unwrap().1, MAX_RECORDED);
 }
