@@ -7,9 +7,9 @@ use serde_json::json;
 use super::compose_documents;
 use super::exit::CliError;
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Admin, Settings};
 use crate::job::BatchId;
-use crate::people::{People, Permission};
+use crate::people::{People, Permission, Role};
 use crate::ports::ArchiveStore;
 use crate::printable;
 use crate::registers::audit_log::{AuditLog, Change, Operator};
@@ -20,6 +20,8 @@ pub(super) struct Acting {
     pub(super) who: String,
     /// The name of the person; `None` where people are not set, and `who` is a claim.
     pub(super) person: Option<String>,
+    /// The role of the person.
+    pub(super) role: Option<Role>,
 }
 
 impl Acting {
@@ -28,6 +30,14 @@ impl Acting {
         Self {
             who: local_user(),
             person: None,
+            role: None,
+        }
+    }
+
+    pub(super) fn operator(&self, why: Option<String>) -> Operator {
+        Operator {
+            who: self.who.clone(),
+            why,
         }
     }
 
@@ -43,10 +53,7 @@ impl Acting {
         if self.person.is_none() {
             return Ok(());
         }
-        let operator = Operator {
-            who: self.who.clone(),
-            why: None,
-        };
+        let operator = self.operator(None);
         let change = Change {
             what,
             count: usize::try_from(users).unwrap_or(usize::MAX),
@@ -64,7 +71,7 @@ pub(super) async fn acting(
     permission: Permission,
 ) -> Result<Acting, CliError> {
     match compose_documents::people(settings).await? {
-        Some(register) => identify(&register.load().await?, settings, permission),
+        Some(register) => identify(&register.load().await?, &settings.admin, permission),
         None if settings.admin.person_key.is_some() => Err(CliError::usage(
             "OFFBOARDER_PERSON_KEY is set, but no people are, who could have that key; set OFFBOARDER_ADMIN_PEOPLE as the workers have it",
         )),
@@ -75,10 +82,10 @@ pub(super) async fn acting(
 /// The same, of people who were read.
 pub(super) fn identify(
     people: &People,
-    settings: &Settings,
+    admin: &Admin,
     permission: Permission,
 ) -> Result<Acting, CliError> {
-    let Some(key) = &settings.admin.person_key else {
+    let Some(key) = &admin.person_key else {
         return Err(CliError::refused(format!(
             "to {} you need a key: set OFFBOARDER_PERSON_KEY, or OFFBOARDER_PERSON_KEY_FILE; an admin makes one with \
              `offboarder people add`",
@@ -104,6 +111,7 @@ pub(super) fn identify(
     Ok(Acting {
         who: format!("{}, by the command line of {} (key)", person.name, host()),
         person: Some(person.name.clone()),
+        role: Some(person.role),
     })
 }
 

@@ -108,6 +108,21 @@ pub(super) const PLAN: Columns<6> = [
     extra("conversations", 2),
     keep("guard"),
 ];
+pub(super) const PLANS: Columns<6> = [
+    keep("plan"),
+    keep("state"),
+    keep("deletions"),
+    keep("made by"),
+    extra("stored", 1),
+    extra("batch", 2),
+];
+pub(super) const PLANNED: Columns<4> = [
+    keep("user"),
+    keep("would"),
+    extra("user name", 1),
+    keep("guard"),
+];
+pub(super) const PLAN_DIFFERENCES: Columns<2> = [keep("user"), keep("difference")];
 pub(super) const RUN: Columns<4> = [keep("user"), keep("result"), keep("state"), keep("why")];
 pub(super) const VERIFY: Columns<3> = [keep("user"), keep(""), keep("finding")];
 pub(super) const DOCTOR: Columns<4> = [

@@ -10,8 +10,9 @@ use crate::adapters::s3::{S3Document, S3Options, S3Store};
 use crate::address::{DocumentLocation, KeySetLocation};
 use crate::clock::Clock;
 use crate::config::{Archive, Jwt, Settings};
-use crate::ports::{Document, KeySet, ObjectKey};
-use crate::registers::{PeopleRegister, Place, ProtectedSource};
+use crate::limits::ApprovalRule;
+use crate::ports::{ArchiveStore, Document, KeySet, ObjectKey};
+use crate::registers::{PeopleRegister, Place, ProtectedSource, rule_in_force as rule_in_force_in};
 
 pub(super) async fn protected(settings: &Settings) -> Result<ProtectedSource, CliError> {
     Ok(match &settings.guard.protected {
@@ -41,6 +42,15 @@ pub(super) async fn people_document(
             Some(Box::new(S3Document::new(store, key)))
         }
     })
+}
+
+/// The rule of approvals in force: the settings' own, or a stricter one that the archive store has.
+pub(super) async fn rule_in_force(
+    settings: &Settings,
+    store: &Arc<dyn ArchiveStore>,
+) -> Result<ApprovalRule, CliError> {
+    let in_force = rule_in_force_in(&**store, settings.guard.approval).await?;
+    Ok(in_force.rule)
 }
 
 /// The keys of a proxy that signs people in.

@@ -34,7 +34,7 @@ pub(crate) struct InputArgs {
     #[arg(value_name = "USER_ID")]
     users: Vec<String>,
     #[command(flatten)]
-    file: FileArgs,
+    pub(super) file: FileArgs,
     /// Refused with a reason: a look-up of users by another column than their ID
     #[arg(long = "match", value_name = "COLUMN", value_parser = no_look_up, hide = true)]
     look_up: Option<String>,
@@ -123,6 +123,21 @@ impl InputArgs {
         purpose: Purpose,
         forbidden: impl Fn(UserId) -> Option<String>,
     ) -> Result<Users, CliError> {
+        self.read_with(None, now, purpose, forbidden)
+    }
+
+    pub(super) const fn names_nobody(&self) -> bool {
+        self.users.is_empty() && self.file.file.is_none()
+    }
+
+    /// The same; `rows` take the place of users and file.
+    pub(super) fn read_with(
+        &self,
+        rows: Option<&[u8]>,
+        now: Timestamp,
+        purpose: Purpose,
+        forbidden: impl Fn(UserId) -> Option<String>,
+    ) -> Result<Users, CliError> {
         let overlay = Overlay {
             batch_id: self.batch_id.clone(),
             action: self.action,
@@ -131,7 +146,11 @@ impl InputArgs {
             reason: self.reason.clone(),
             requested_at: Some(now),
         };
-        let input = copy(&self.users, &self.file, &overlay)?;
+        let input = match rows {
+            Some(mut rows) => Input::new(&[], Some(&mut rows), &Reading::default(), &overlay)
+                .map_err(|error| unreadable(&error))?,
+            None => copy(&self.users, &self.file, &overlay)?,
+        };
         let mut rejects = Rejects::new(self.rejects.as_deref())?;
         let checked = input
             .check(forbidden, &mut |fault, text| rejects.add(fault, text))

@@ -30,9 +30,6 @@ mod output;
 mod pause;
 mod people;
 mod plan;
-mod plan_cost;
-mod plan_printer;
-mod plan_total;
 mod reactivate;
 mod rehearsal;
 mod rejects;
@@ -229,7 +226,7 @@ async fn dispatch(
         Command::Pause(args) => pause::pause(args, &Settings::read(&sources())?).await,
         Command::Resume(args) => pause::resume(args, &Settings::read(&sources())?).await,
         Command::Surge(args) => surge::run(args, &Settings::read(&sources())?).await,
-        Command::Plan(args) => Box::pin(plan::run(args, &TenantSettings::read(&sources())?)).await,
+        Command::Plan(args) => Box::pin(plan::run(args, &sources())).await,
         Command::AuditLog(args) => audit_log::run(args, &Settings::read(&sources())?).await,
         Command::People(args) => people::run(args, &Settings::read(&sources())?).await,
         Command::CheckMessage(args) => check_message::run(args),

@@ -164,7 +164,7 @@ async fn add(
 /// An admin; or anybody, where there is none yet: who may write the file could write an admin into it.
 fn may_change(file: &PeopleFile<'_>, settings: &Settings) -> Result<Acting, CliError> {
     if file.has_admin() {
-        identify(&file.people, settings, Permission::People)
+        identify(&file.people, &settings.admin, Permission::People)
     } else {
         Ok(Acting::local())
     }

@@ -18,7 +18,7 @@ use super::rehearsal::Rehearsing;
 use crate::clock::Clock;
 use crate::config::TenantSettings;
 use crate::failure::Failure;
-use crate::job::{Job, Lane, UserId};
+use crate::job::{Job, UserId};
 use crate::operations::submit::Message;
 use crate::people::Permission;
 use crate::steps::{Cancellation, Interrupt, Services};
@@ -231,15 +231,7 @@ async fn run_user(
     let draining = &shutdown.draining;
     let mut request = message.request.clone();
     request.received_at = Some(services.clock.now());
-    let mut job = Job {
-        user_id,
-        request,
-        lane: Lane::Whole,
-        revision: None,
-        stands_in_since: None,
-        continuation: false,
-        admitted: true,
-    };
+    let mut job = Job::named(user_id, request);
 
     loop {
         if draining.is_cancelled() {

@@ -35,7 +35,6 @@ pub(crate) struct Admin {
     /// The key of the person who runs a command.
     pub person_key: Option<Secret>,
     /// The second key of an admin, for an emergency.
-    #[expect(dead_code, reason = "the commands of the next commits use it")]
     pub break_glass_key: Option<Secret>,
     /// The environment's name.
     pub name: Option<String>,

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::job::UserId;
 
 /// The line that allows a list without entries.
@@ -65,6 +67,20 @@ impl ProtectedList {
             many(self.ids.len(), "ID"),
             many(self.patterns.len(), "pattern")
         )
+    }
+
+    /// SHA-256 of the entries in order, in hex.
+    pub(crate) fn sha256(&self) -> String {
+        let mut ids: Vec<&UserId> = self.ids.iter().collect();
+        ids.sort_unstable();
+        let mut digest = Sha256::new();
+        for id in ids {
+            digest.update(format!("{id}\n"));
+        }
+        for pattern in &self.patterns {
+            digest.update(format!("{pattern}\n"));
+        }
+        hex::encode(digest.finalize())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -36,6 +36,21 @@ pub(crate) struct Job {
     pub admitted: bool,
 }
 
+impl Job {
+    /// All steps of a user whom a person names.
+    pub(crate) const fn named(user_id: UserId, request: Request) -> Self {
+        Self {
+            user_id,
+            request,
+            lane: Lane::Whole,
+            revision: None,
+            stands_in_since: None,
+            continuation: false,
+            admitted: true,
+        }
+    }
+}
+
 /// Which part of the work a job asks for. All users lose their access before any archive is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Lane {

@@ -18,6 +18,7 @@ pub(crate) mod part;
 pub(crate) mod pause;
 pub(crate) mod people;
 pub(crate) mod plan;
+pub(crate) mod plans;
 pub(crate) mod reactivate;
 pub(crate) mod rehearsal;
 pub(crate) mod report;

@@ -22,6 +22,9 @@ pub(crate) struct Plan {
     pub state: Option<StateName>,
     /// SCIM `active`; `None` when the API does not know the user.
     pub active: Option<bool>,
+    /// The revision that a request made now would be.
+    #[serde(skip)]
+    pub incarnation: u32,
     /// What routes work to the user: queues, skills, groups.
     pub queues: Vec<String>,
     /// How the off-boarding would end.
@@ -73,8 +76,9 @@ async fn make(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, St
 
     let mut plan = Plan {
         user_id,
-        state: known.as_ref().map(State::name),
+        state: known.as_ref().map(|known| known.state.name()),
         active,
+        incarnation: known.as_ref().map_or(1, |known| known.incarnation(active)),
         queues: Vec::new(),
         end: End::Done,
         guard: None,
@@ -84,7 +88,9 @@ async fn make(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, St
     };
 
     // A user who returned is off-boarded again.
-    let known = known.filter(|state| !(state.is_finished() && active == Some(true)));
+    let known = known
+        .map(|known| known.state)
+        .filter(|state| !(state.is_finished() && active == Some(true)));
     if !exists && matches!(known, None | Some(State::Received)) {
         plan.end = End::NotFound;
         return Ok(plan);
@@ -123,25 +129,45 @@ async fn make(services: &Services, job: &Job, max_pages: u64) -> Result<Plan, St
         .filter(|left| left.kind != UNKNOWN_ROUTING)
         .map(|left| left.reference.clone())
         .collect();
-    plan.conversations = match known.as_ref().and_then(State::archive) {
-        Some(archive) => Conversations {
-            count: archive.conversations,
-            pages: 0,
-            at_least: false,
-        },
-        None => count(services, user_id, max_pages).await?,
-    };
+    plan.conversations = conversations(services, user_id, known.as_ref(), max_pages).await?;
     plan.calls = calls_left(services, known.as_ref(), &plan, &left).await?;
     Ok(plan)
 }
 
+/// How far an off-boarding got.
+struct Known {
+    state: State,
+    revision: u32,
+    /// It was cancelled after objects of it were stored, so that the next one has a revision of its own.
+    cancelled: bool,
+}
+
+impl Known {
+    /// As `Checkpoint::revise` and `Checkpoint::order_again` count.
+    fn incarnation(&self, active: Option<bool>) -> u32 {
+        let is_over = self.state.is_finished() && active == Some(true);
+        self.revision + u32::from(is_over || self.cancelled)
+    }
+}
+
 /// How far an off-boarding got, as the checkpoint says, or else the archive store.
-async fn known(services: &Services, job: &Job) -> Result<Option<State>, Stopped> {
+async fn known(services: &Services, job: &Job) -> Result<Option<Known>, Stopped> {
     if let Some(checkpoint) = services.checkpoints.read(job.user_id).await? {
-        return Ok(Some(checkpoint.state));
+        let has_objects = checkpoint.state.archive().is_some() || checkpoint.before_image;
+        return Ok(Some(Known {
+            cancelled: checkpoint.cancelled.is_some()
+                && has_objects
+                && checkpoint.evidence_revision == checkpoint.revision,
+            revision: checkpoint.revision,
+            state: checkpoint.state,
+        }));
     }
     Ok(match look_back(services, job, 1).await? {
-        Event::PriorEvidenceFound(evidence) => Some(evidence.state),
+        Event::PriorEvidenceFound(evidence) => Some(Known {
+            state: evidence.state,
+            revision: evidence.revision,
+            cancelled: false,
+        }),
         _ => None,
     })
 }
@@ -187,6 +213,23 @@ async fn ask_guards(
         Err(stopped) => return Err(stopped),
     }
     Ok(())
+}
+
+/// How much there is to archive, or was archived.
+async fn conversations(
+    services: &Services,
+    user_id: UserId,
+    known: Option<&State>,
+    max_pages: u64,
+) -> Result<Conversations, Stopped> {
+    match known.and_then(State::archive) {
+        Some(archive) => Ok(Conversations {
+            count: archive.conversations,
+            pages: 0,
+            at_least: false,
+        }),
+        None => count(services, user_id, max_pages).await,
+    }
 }
 
 /// Counts the conversations that the archive would hold, page by page, and keeps none of them. A conversation that

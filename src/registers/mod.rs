@@ -1,10 +1,6 @@
 //! Signed, numbered records that operators leave in the archive store: holds, the pause, decisions
 //! about groups of dead letters, orders of `submit`, orders to stop, the audit log. They are there because a Redis that forgot one would let a user be deleted.
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the commands of the next commits use it")
-)]
 mod approval_rule;
 pub(crate) mod audit_log;
 mod group;
@@ -16,14 +12,6 @@ mod order;
 mod pause;
 mod people;
 mod place;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "the commands of the next commits use it"
-    )
-)]
 pub(crate) mod plan;
 mod protected;
 mod sequence;
@@ -31,7 +19,6 @@ mod shared_read;
 mod stop_order;
 mod stop_register;
 
-#[expect(unused_imports, reason = "the commands of the next commits use it")]
 pub(crate) use approval_rule::weaken_rule;
 pub(crate) use approval_rule::{RuleInForce, keep_rule, rule_in_force};
 pub(crate) use group::{Decision, GroupRecord, StoredGroup, decide, stored_group, stored_groups};

@@ -74,20 +74,17 @@ impl ApprovalGuard {
         Self::new(ApprovalRule::OFF, None, String::new(), fingerprint)
     }
 
+    /// Who can approve now; `None` where people are not set.
+    pub(crate) const fn people(&self) -> Option<&Arc<PeopleWatch>> {
+        self.people.as_ref()
+    }
+
     /// Origin of the tenant's API, as plans name it.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the commands of the next commits use it")
-    )]
     pub(crate) fn tenant(&self) -> &str {
         &self.tenant
     }
 
     /// The settings that decide who is deleted, and when, as plans have them.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the commands of the next commits use it")
-    )]
     pub(crate) fn fingerprint(&self, protected_sha256: String) -> Fingerprint {
         Fingerprint {
             protected_sha256,

@@ -53,6 +53,7 @@ mod orders;
 mod outages;
 mod outputs;
 mod people;
+mod plans;
 mod profiles;
 mod proxies;
 mod quotas;

@@ -16,6 +16,8 @@ mod operations;
 mod overview;
 mod pause;
 mod plan;
+mod plan_decisions;
+mod plans;
 mod rate;
 mod reactivate;
 mod submit;
@@ -186,6 +188,14 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(users::list))
         .routes(routes!(users::show))
         .routes(routes!(plan::show))
+        .routes(routes!(plans::list, plan_decisions::save))
+        .routes(routes!(plans::show))
+        .routes(routes!(plans::diff))
+        .routes(routes!(plan_decisions::approve))
+        .routes(routes!(plan_decisions::reject))
+        .routes(routes!(plan_decisions::revoke))
+        .routes(routes!(plan_decisions::withdraw))
+        .routes(routes!(plan_decisions::apply))
         .routes(routes!(submit::submit))
         .routes(routes!(evidence::show))
         .routes(routes!(evidence::verify))

@@ -7,7 +7,7 @@ use super::Api;
 use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query, within};
-use crate::job::{Action, Job, Lane, Request, UserId};
+use crate::job::{Action, Job, Request, UserId};
 use crate::operations::plan::{Plan, plan};
 use crate::people::Permission;
 
@@ -41,18 +41,11 @@ pub(super) async fn show(
 ) -> Result<Json<Plan>, Problem> {
     caller.demand(Permission::Submit)?;
     let _slot = api.costly()?;
-    let job = Job {
-        user_id,
-        request: Request {
-            action: wanted.action,
-            ..Request::default()
-        },
-        lane: Lane::Whole,
-        revision: None,
-        stands_in_since: None,
-        continuation: false,
-        admitted: true,
+    let request = Request {
+        action: wanted.action,
+        ..Request::default()
     };
+    let job = Job::named(user_id, request);
     let pages = wanted.pages.unwrap_or(5);
     Ok(Json(plan(&api.services, &job, pages).await?))
 }

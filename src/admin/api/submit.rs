@@ -16,7 +16,7 @@ use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{Body, Line, some};
 use crate::failure::Failure;
-use crate::job::{Action, BatchId, Source, UserId};
+use crate::job::{Action, BatchId, PlanName, Source, UserId};
 use crate::operations::submit::{
     Cancellations, Checked, Input, Memory, MemoryStores, Named, Overlay, PlacedOrder, Reading,
     Sending, Sent,
@@ -97,65 +97,34 @@ pub(super) async fn submit(
 ) -> Result<Json<Submitted>, Problem> {
     to_its_end(async move {
         caller.demand(Permission::Submit)?;
-        let now = api.0.services.clock.now();
         let who = caller.signer(order.who.as_ref().map(Line::as_str))?;
+        let now = api.0.services.clock.now();
         let input = order.input(now, &who).map_err(|error| unreadable(&error))?;
-        let checked = api.check(&input).await?;
-        let held = api.held(&order.users).await?;
-
-        let source = if order.urgent {
-            Source::UsersUrgent
-        } else {
-            Source::Users
+        let wanted = Wanted {
+            input,
+            users: order.users,
+            batch: order.batch_id,
+            urgent: order.urgent,
+            plan: None,
         };
-        let batch = order.batch_id.clone();
         let signed = Signed {
             who: order.who,
             why: order.why,
         };
         let operator = api.operator(signed, &caller, Permission::Submit)?;
-        let total = checked.users;
-        let services = &api.0.services;
-        let orders = services
-            .stop_orders
-            .recent(&*services.archive_store)
-            .await?;
-        let ordered = registers::Order {
-            id: Uuid::now_v7(),
-            at: now,
-            who: operator.who.clone(),
-            person: caller.name.clone(),
-            plan: None,
-            why: operator.why.clone(),
-            batch_id: batch.clone(),
-            queue: source.queue().to_owned(),
-            users: total,
-            ids_sha256: checked.ids_sha256.clone(),
-            file_sha256: None,
-        };
-        let id = ordered.id;
-        api.record(total, source, batch.as_ref(), &operator).await?;
-        let (sent, (again, dropped)) = api.send(input, checked, source, ordered, orders).await?;
-        if let Some(failure) = sent.failure {
-            let progress = format!(
-                "{} of {total} users were sent before that; it is safe to send all again",
-                sent.confirmed
-            );
-            return Err(Problem::from(failure).and(&progress));
-        }
-
-        Ok(Json(Submitted {
-            queue: source.queue(),
-            order: id,
-            sent: sent.confirmed,
-            already_sent: sent.before.saturating_sub(dropped.total),
-            again: again.total,
-            dropped_as_cancelled: dropped.total,
-            total,
-            held,
-        }))
+        api.submit(wanted, operator, caller.name).await.map(Json)
     })
     .await
+}
+
+/// Users who are to be submitted.
+pub(super) struct Wanted {
+    pub(super) input: Input,
+    pub(super) users: Vec<UserId>,
+    pub(super) batch: Option<BatchId>,
+    pub(super) urgent: bool,
+    /// The stored plan that names them.
+    pub(super) plan: Option<PlanName>,
 }
 
 impl Order {
@@ -175,6 +144,64 @@ impl Order {
 }
 
 impl Api {
+    /// Stores the order and the entry of the audit log, and sends the messages.
+    pub(super) async fn submit(
+        &self,
+        wanted: Wanted,
+        operator: Operator,
+        person: Option<String>,
+    ) -> Result<Submitted, Problem> {
+        let checked = self.check(&wanted.input).await?;
+        let held = self.held(&wanted.users).await?;
+        let source = if wanted.urgent {
+            Source::UsersUrgent
+        } else {
+            Source::Users
+        };
+        let total = checked.users;
+        let services = &self.0.services;
+        let orders = services
+            .stop_orders
+            .recent(&*services.archive_store)
+            .await?;
+        let ordered = registers::Order {
+            id: Uuid::now_v7(),
+            at: services.clock.now(),
+            who: operator.who.clone(),
+            person,
+            plan: wanted.plan,
+            why: operator.why.clone(),
+            batch_id: wanted.batch.clone(),
+            queue: source.queue().to_owned(),
+            users: total,
+            ids_sha256: checked.ids_sha256.clone(),
+            file_sha256: None,
+        };
+        let id = ordered.id;
+        let batch = wanted.batch.as_ref();
+        self.record(total, source, batch, &operator).await?;
+        let sending = self.send(wanted.input, checked, source, ordered, orders);
+        let (sent, (again, dropped)) = sending.await?;
+        if let Some(failure) = sent.failure {
+            let progress = format!(
+                "{} of {total} users were sent before that; it is safe to send all again",
+                sent.confirmed
+            );
+            return Err(Problem::from(failure).and(&progress));
+        }
+
+        Ok(Submitted {
+            queue: source.queue(),
+            order: id,
+            sent: sent.confirmed,
+            already_sent: sent.before.saturating_sub(dropped.total),
+            again: again.total,
+            dropped_as_cancelled: dropped.total,
+            total,
+            held,
+        })
+    }
+
     /// Checks the users against the protected list, and the texts against the schema of messages.
     async fn check(&self, input: &Input) -> Result<Checked, Problem> {
         let protected = self.0.services.protected.load().await?;
@@ -249,7 +276,8 @@ impl Api {
             publisher: publisher.clone(),
             source,
             memory: Memory::new(Some(stores), clock.clone())
-                .with_cancellations(Some(cancellations)),
+                .with_cancellations(Some(cancellations))
+                .sending_again(order.plan.is_some()),
             clock,
         };
         // The command reads a file between two sends, so the future is not one that may move between threads.
@@ -276,6 +304,6 @@ impl Api {
     }
 }
 
-fn unreadable(error: &std::io::Error) -> Problem {
+pub(super) fn unreadable(error: &std::io::Error) -> Problem {
     Failure::internal("the users of a request cannot be read again", error).into()
 }

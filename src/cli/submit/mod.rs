@@ -3,6 +3,7 @@
 mod agree;
 mod columns;
 mod order;
+mod planned;
 
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use agree::agree;
 use columns::Columns;
 use order::{Ordering, claimed};
+use planned::PlannedUsers;
 
 use super::acting::{Acting, acting};
 use super::bar::bar;
@@ -48,11 +50,15 @@ const DROPPED: &str =
 #[command(after_help = "Examples:
   offboarder submit 3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11 --urgent
   offboarder submit --file leavers.csv --batch-id 2026-11 --requested-by hr
+  offboarder submit --plan 9f86d081884c7d65
   offboarder submit --file export.csv --id-column 'Employee ID' --skip-invalid --rejects rejects.csv
   cut -d, -f1 export.csv | offboarder submit --file - --dry-run")]
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
+    /// Digest of a stored plan: without users, submits those of the plan; its deletions wait until it is approved
+    #[arg(long, value_name = "DIGEST")]
+    plan: Option<String>,
     /// Process these users before all users who are not urgent
     #[arg(long)]
     urgent: bool,
@@ -80,36 +86,56 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
         consequence: "nothing was sent",
         output: args.output.output,
     };
-    let forbidden = |user_id| guards.forbid(user_id);
-    let users = args.input.read(clock.now(), purpose, forbidden)?;
+    let planned = match &args.plan {
+        Some(digest) => Some(PlannedUsers::read(&settings.base, digest).await?),
+        None => None,
+    };
+    let input = match &planned {
+        Some(planned) => planned.options(&args.input)?,
+        None => args.input.clone(),
+    };
+    let rows = planned.as_ref().filter(|_| input.names_nobody());
+    let rows = rows.map(PlannedUsers::rows);
+    let forbidden = |user_id| {
+        let unplanned = planned.as_ref().and_then(|planned| planned.forbid(user_id));
+        unplanned.or_else(|| guards.forbid(user_id))
+    };
+    let users = input.read_with(rows.as_deref(), clock.now(), purpose, forbidden)?;
+    let plan = planned.as_ref().map(|planned| &planned.name);
     let source = if args.urgent {
         Source::UsersUrgent
     } else {
         Source::Users
     };
-    let plan = Plan {
+    let submission = Submission {
         source,
-        ordering: Ordering::of(&acting, &args.input, &users, source, &guards, &clock),
+        ordering: Ordering::of(&acting, plan, &input, &users, source, &guards, &clock),
         users,
         held: guards.held().await,
-        memory: memory(&settings, &guards, &clock).await,
+        memory: memory(&settings, &guards, &clock)
+            .await
+            .sending_again(planned.is_some()),
         clock,
     };
 
-    plan.name_held(args.output.output);
+    submission.name_held(args.output.output);
     match broker {
-        None => plan.dry_run(args.output.output).await,
+        None => submission.dry_run(args.output.output).await,
         Some(broker) => {
-            agree(plan.users.checked.users)?;
+            agree(submission.users.checked.users)?;
             let publisher = broker.publisher(Sending::CHANNELS);
             let output = args.output.output;
             if acting.person.is_some() {
-                let batch = args.input.batch_id.as_ref();
+                let batch = input.batch_id.as_ref();
                 let store = compose::archive_store(&settings.base).await?;
-                let users = plan.users.checked.users;
+                let users = submission.users.checked.users;
                 acting.record("submit", &store, users, batch).await?;
             }
-            Box::pin(plan.send(publisher, &settings, output)).await
+            let exit = Box::pin(submission.send(publisher, &settings, output)).await?;
+            if let Some(planned) = &planned {
+                planned.applied(&acting).await?;
+            }
+            Ok(exit)
         }
     }
 }
@@ -130,7 +156,7 @@ async fn memory(settings: &AnySettings, guards: &Guarded, clock: &Clock) -> Memo
 }
 
 /// What is to be sent, after the checks.
-struct Plan {
+struct Submission {
     source: Source,
     /// `None` where no order can be stored.
     ordering: Option<Ordering>,
@@ -140,7 +166,7 @@ struct Plan {
     clock: Clock,
 }
 
-impl Plan {
+impl Submission {
     fn name_held(&self, output: Output) {
         if output == Output::Table {
             for (user_id, hold) in &self.held {

@@ -9,7 +9,7 @@ use crate::cli::exit::CliError;
 use crate::cli::guarded::Guarded;
 use crate::cli::input::{InputArgs, Users, unreadable};
 use crate::clock::Clock;
-use crate::job::Source;
+use crate::job::{PlanName, Source};
 use crate::operations::submit::{Message, PlacedOrder};
 use crate::ports::ArchiveStore;
 use crate::registers::Order;
@@ -24,6 +24,7 @@ impl Ordering {
     /// `None` where the archive is a directory of this machine: workers could not read the order there.
     pub(super) fn of(
         acting: &Acting,
+        plan: Option<&PlanName>,
         args: &InputArgs,
         users: &Users,
         source: Source,
@@ -37,13 +38,18 @@ impl Ordering {
                 at: clock.now(),
                 who: acting.who.clone(),
                 person: acting.person.clone(),
-                plan: None,
+                plan: plan.cloned(),
                 why: args.reason.clone(),
                 batch_id: args.batch_id.clone(),
                 queue: source.queue().to_owned(),
                 users: users.checked.users,
                 ids_sha256: users.checked.ids_sha256.clone(),
-                file_sha256: users.input.file_sha256().map(str::to_owned),
+                file_sha256: args
+                    .file
+                    .file
+                    .as_ref()
+                    .and(users.input.file_sha256())
+                    .map(str::to_owned),
             },
         })
     }

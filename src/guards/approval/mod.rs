@@ -6,16 +6,10 @@ mod document;
 mod observed;
 mod verdict;
 
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "the commands of the next commits use it")
-)]
 pub(crate) use act::SignedInBy;
 pub(crate) use act::{ActKind, PlanAct, PlanActs, Stored};
 pub(crate) use document::{
     Fingerprint, PLAN_SCHEMA, PlanDocument, PlanKind, PlanPart, PlannedUser, PlannedUsers, Totals,
 };
-#[expect(unused_imports, reason = "the commands of the next commits use it")]
-pub(crate) use observed::Moved;
 pub(crate) use observed::{Observed, is_stale};
 pub(crate) use verdict::{Approved, NotApproved, Question, judge};

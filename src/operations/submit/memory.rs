@@ -19,6 +19,8 @@ pub(crate) struct Memory {
     stores: Option<MemoryStores>,
     cancellations: Option<Cancellations>,
     lost: AtomicBool,
+    /// Sends all, also those who were sent before.
+    again: bool,
     clock: Clock,
 }
 
@@ -42,6 +44,7 @@ impl Memory {
             stores,
             cancellations: None,
             lost: AtomicBool::new(false),
+            again: false,
             clock,
         }
     }
@@ -53,6 +56,12 @@ impl Memory {
             cancellations,
             ..self
         }
+    }
+
+    /// Sends users again who were sent with the same batch: the messages of before name no plan.
+    #[must_use]
+    pub(crate) fn sending_again(self, again: bool) -> Self {
+        Self { again, ..self }
     }
 
     pub(crate) const fn cancellations(&self) -> Option<&Cancellations> {
@@ -80,7 +89,7 @@ impl Memory {
         chunk: Vec<Result<Message, E>>,
     ) -> Vec<Result<(Message, bool), E>> {
         let mut by_batch: HashMap<&BatchId, Vec<UserId>> = HashMap::new();
-        for message in chunk.iter().flatten() {
+        for message in chunk.iter().flatten().filter(|_| !self.again) {
             if let Some(batch) = &message.request.batch_id {
                 by_batch.entry(batch).or_default().push(message.user_id);
             }

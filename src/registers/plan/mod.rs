@@ -16,14 +16,11 @@ mod keys;
 mod watch;
 
 pub(crate) use acts::{mark_moved, mark_stale, store_act};
-pub(crate) use document::{PlanDraft, Planned, USERS_IN_PLAN_PART, WrittenPlan, store_plan};
-#[cfg_attr(
-    test,
-    expect(unused_imports, reason = "the commands of the next commits use it")
-)]
-pub(crate) use document::{read_plan, read_users};
+pub(crate) use document::{PlanDraft, Planned, read_users, store_plan};
+#[cfg(test)]
+pub(crate) use document::{USERS_IN_PLAN_PART, WrittenPlan};
 pub(crate) use keys::stored_plans;
-pub(crate) use watch::{PlanNow, Plans, read_acts, read_now};
+pub(crate) use watch::{PlanNow, Plans, read_now};
 
 #[cfg(test)]
 mod tests;

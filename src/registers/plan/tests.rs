@@ -181,7 +181,7 @@ async fn what_people_decide_is_read_back_and_two_at_once_are_two_objects() {
     .await
     .unwrap();
 
-    let acts = read_acts(&store, &name).await.unwrap();
+    let acts = read_now(&store, &name).await.unwrap().unwrap().acts;
     let mut approvers: Vec<_> = acts.approvals.iter().map(|act| &act.value.person).collect();
     approvers.sort_unstable();
     assert_eq!(approvers, ["bob", "carol"]);

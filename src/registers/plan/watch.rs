@@ -45,15 +45,6 @@ pub(crate) async fn read_now(
     known.read(store, name).await
 }
 
-/// Reads what is stored about a plan beside the plan.
-pub(crate) async fn read_acts(
-    store: &dyn ArchiveStore,
-    name: &PlanName,
-) -> Result<PlanActs, Failure> {
-    let listed = Listed::read(store, name).await?;
-    Known::default().acts(store, listed).await
-}
-
 /// The plans that a worker has read.
 pub(crate) struct Plans {
     plans: Recent<PlanName, Mutex<Kept>>,

@@ -186,7 +186,12 @@ impl Offboarding {
     }
 
     /// The product's own plan, as atomic acts.
-    fn plan(&self, checkpoint: &mut Checkpoint, event: Event, source: usize) -> VecDeque<Act> {
+    pub(super) fn plan(
+        &self,
+        checkpoint: &mut Checkpoint,
+        event: Event,
+        source: usize,
+    ) -> VecDeque<Act> {
         let job = job(source);
         let circumstances = Circumstances {
             job: &job,
@@ -270,16 +275,8 @@ impl Offboarding {
                     !is_late,
                     "a DELETE although the cancellation was stored before the worker looked",
                 );
-                acts.extend(self.perform(world, checkpoint, &step, *source, reply_is_lost));
-                let refused = self.refused;
-                let event = perform(world, checkpoint, &step, refused, *approved, self.broken);
-                let event = if reply_is_lost {
-                    failed(Class::UnknownOutcome)
-                } else {
-                    event
-                };
-                let planned = self.plan(checkpoint, event, *source);
-                acts.extend(planned);
+                let event = self.perform(world, checkpoint, &step, *approved, reply_is_lost);
+                acts.extend(self.plan(checkpoint, event, *source));
             }
             Some(Act::Do(Command::Apply(event))) => {
                 let planned = self.plan(checkpoint, *event, *source);
@@ -299,41 +296,22 @@ impl Offboarding {
         worker
     }
 
-    /// A step, and what follows from it.
+    /// A step, and what the worker sees of it.
     fn perform(
         &self,
         world: &mut World,
-        checkpoint: &mut Checkpoint,
+        checkpoint: &Checkpoint,
         step: &Step,
-        source: usize,
+        approved: bool,
         reply_is_lost: bool,
-    ) -> VecDeque<Act> {
-        let event = perform(world, checkpoint, step, self.refused, self.broken);
-        let event = if reply_is_lost {
+    ) -> Event {
+        let refused = self.refused;
+        let event = perform(world, checkpoint, step, refused, approved, self.broken);
+        if reply_is_lost {
             failed(Class::UnknownOutcome)
         } else {
             event
-        };
-        self.plan(checkpoint, event, source)
-    }
-
-    /// The decision that a worker stores before its DELETE, and what follows.
-    fn decide(
-        &self,
-        world: &mut World,
-        checkpoint: &mut Checkpoint,
-        step: Step,
-        source: usize,
-    ) -> VecDeque<Act> {
-        match world.fate.get_or_insert(Fate::Delete) {
-            Fate::Delete => VecDeque::from([Act::Do(Command::Perform(step))]),
-            Fate::Reactivate => self.plan(checkpoint, Event::Cancelled(cancelled(NOW)), source),
         }
-    }
-
-    /// Whether a worker decides before its DELETE.
-    fn decides(&self, world: &World) -> bool {
-        world.has_image && self.broken != Some(Rule::DecideBeforeTheDeletion)
     }
 
     /// Whether a worker reads an order before this step: before each one that changes something, and whose end it does

@@ -5,6 +5,7 @@
 
 mod actions;
 mod broken_rules;
+mod fate;
 mod properties;
 mod steps;
 mod world;

@@ -79,7 +79,7 @@ impl Bench {
         store_plan(store, draft).await.unwrap().name
     }
 
-    async fn decide(&self, plan: &PlanName, kind: ActKind, person: &str, break_glass: bool) {
+    async fn decide_plan(&self, plan: &PlanName, kind: ActKind, person: &str, break_glass: bool) {
         let act = PlanAct {
             person: person.to_owned(),
             role: Role::Approver,
@@ -179,10 +179,14 @@ async fn a_user_is_archived_and_waits_and_a_later_message_with_an_approved_plan_
     waits(bench.with_plan(0, &plan).await, Pause::NotApproved);
     // Neither who made the plan nor who sent the message is a second person.
     for person in ["ada", "olga"] {
-        bench.decide(&plan, ActKind::Approval, person, false).await;
+        bench
+            .decide_plan(&plan, ActKind::Approval, person, false)
+            .await;
         waits(bench.with_plan(0, &plan).await, Pause::NotApproved);
     }
-    bench.decide(&plan, ActKind::Approval, "bob", false).await;
+    bench
+        .decide_plan(&plan, ActKind::Approval, "bob", false)
+        .await;
     assert_eq!(state(&bench.with_plan(0, &plan).await), StateName::Deleted);
     let request = bench.manifest(0)["request"].clone();
     assert_eq!(request["plan"], plan.to_string());
@@ -204,13 +208,17 @@ async fn a_plan_that_is_stopped_or_altered_or_of_others_permits_no_deletion() {
         (ActKind::Withdrawal, Pause::PlanWithdrawn),
     ] {
         let plan = bench.plan(&[0]).await;
-        bench.decide(&plan, ActKind::Approval, "bob", false).await;
-        bench.decide(&plan, kind, "dora", false).await;
+        bench
+            .decide_plan(&plan, ActKind::Approval, "bob", false)
+            .await;
+        bench.decide_plan(&plan, kind, "dora", false).await;
         waits(bench.with_plan(0, &plan).await, why);
     }
 
     let plan = bench.plan(&[0]).await;
-    bench.decide(&plan, ActKind::Approval, "bob", false).await;
+    bench
+        .decide_plan(&plan, ActKind::Approval, "bob", false)
+        .await;
     waits(bench.with_plan(1, &plan).await, Pause::NotApproved);
     waits(
         bench.ordered(0, 1, None, Some(&plan)).await,
@@ -231,7 +239,9 @@ async fn a_plan_that_is_stopped_or_altered_or_of_others_permits_no_deletion() {
 async fn an_approver_who_leaves_the_people_file_no_longer_counts() {
     let mut bench = Bench::guarded(1, "always").await;
     let plan = bench.plan(&[0]).await;
-    bench.decide(&plan, ActKind::Approval, "bob", false).await;
+    bench
+        .decide_plan(&plan, ActKind::Approval, "bob", false)
+        .await;
     std::fs::write(bench.people_file(), PEOPLE.replace("bob", "carol")).unwrap();
     bench.guard("always").await;
     waits(bench.with_plan(0, &plan).await, Pause::NotApproved);
@@ -248,7 +258,9 @@ async fn a_user_who_is_active_again_is_not_deleted_and_too_many_such_users_stop_
     for number in 0..3 {
         waits(bench.with_plan(number, &plan).await, Pause::NotApproved);
     }
-    bench.decide(&plan, ActKind::Approval, "bob", false).await;
+    bench
+        .decide_plan(&plan, ActKind::Approval, "bob", false)
+        .await;
     for number in [0, 1] {
         let again = json!({ "id": bench.user(number).to_string() });
         bench
@@ -315,9 +327,13 @@ async fn a_requester_has_a_number_of_deletions_a_day_without_an_approval_also_wh
 async fn an_admin_breaks_the_glass_alone_and_the_manifest_says_so() {
     let bench = Bench::guarded(1, "always").await;
     let plan = bench.plan(&[0]).await;
-    bench.decide(&plan, ActKind::Approval, "bob", true).await;
+    bench
+        .decide_plan(&plan, ActKind::Approval, "bob", true)
+        .await;
     waits(bench.with_plan(0, &plan).await, Pause::NotApproved);
-    bench.decide(&plan, ActKind::Approval, "dora", true).await;
+    bench
+        .decide_plan(&plan, ActKind::Approval, "dora", true)
+        .await;
     assert_eq!(state(&bench.with_plan(0, &plan).await), StateName::Deleted);
     let approvals = bench.manifest(0)["request"]["approvals"].clone();
     assert_eq!(approvals[0]["person"], "dora");

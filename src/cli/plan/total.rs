@@ -1,7 +1,7 @@
 //! What a plan comes to.
 
-use super::output::Shown;
-use super::plan_cost::at_rate;
+use super::cost::at_rate;
+use crate::cli::output::Shown;
 use crate::config::Cxone;
 use crate::limits::RateLimit;
 use crate::operations::plan::{Conversations, End, Plan};

@@ -5,14 +5,15 @@ use std::io::{Stdout, Write as _};
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::columns;
-use super::output::Output;
-use super::plan_cost::Cost;
-use super::plan_total::{Total, counted};
-use super::screen::Screen;
-use super::table::Rolling;
+use super::cost::Cost;
+use super::total::{Total, counted};
+use crate::cli::columns;
+use crate::cli::output::Output;
+use crate::cli::screen::Screen;
+use crate::cli::table::Rolling;
 use crate::failure::Failure;
 use crate::operations::plan::Plan;
+use crate::operations::plans::StoredPlan;
 use crate::printable;
 
 /// The longest cells: they set the widths of the table, before its rows are known.
@@ -76,11 +77,16 @@ impl Printer {
         self.write(&text)
     }
 
-    pub(super) fn end(&mut self, total: &Total, failure: Option<&Failure>) -> std::io::Result<()> {
+    pub(super) fn end(
+        &mut self,
+        total: &Total,
+        stored: Option<&StoredPlan>,
+        failure: Option<&Failure>,
+    ) -> std::io::Result<()> {
         self.bar.finish_and_clear();
         let text = match self.output {
             Output::Json => {
-                let rest = json!({ "total": total, "error": failure.map(|failure| &failure.text) });
+                let rest = json!({ "total": total, "stored": stored, "error": failure.map(|failure| &failure.text) });
                 let rest = rest.to_string();
                 let rest = printable::json(rest.trim_start_matches('{')).into_owned();
                 format!("\n  ],\n  {rest}\n")
