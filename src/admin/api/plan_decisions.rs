@@ -131,7 +131,7 @@ pub(super) async fn save(
 /// Never by the person who made it. `count` is the number of deletions: it binds the approval to what was seen.
 #[utoipa::path(
     post, path = "/api/v1/plans/{digest}/approvals", tag = "plans", operation_id = "approvePlan",
-    params(("digest" = String, Path, description = "The digest of the plan")),
+    params(("digest" = PlanName, Path, description = "The digest of the plan")),
     request_body(content = NewApproval, example = json!({ "count": 9812, "why": "HR confirms the list" })),
     responses(
         (status = 200, description = "The plan", body = StoredPlan),
@@ -164,7 +164,7 @@ pub(super) async fn approve(
 /// Rejects a plan, for good
 #[utoipa::path(
     post, path = "/api/v1/plans/{digest}/rejections", tag = "plans", operation_id = "rejectPlan",
-    params(("digest" = String, Path, description = "The digest of the plan")),
+    params(("digest" = PlanName, Path, description = "The digest of the plan")),
     request_body(content = Signed, example = json!({ "why": "the wrong list" })),
     responses(
         (status = 200, description = "The plan", body = StoredPlan),
@@ -186,7 +186,7 @@ pub(super) async fn reject(
 /// Deletions that were not sent yet stop within a minute.
 #[utoipa::path(
     post, path = "/api/v1/plans/{digest}/revocations", tag = "plans", operation_id = "revokePlan",
-    params(("digest" = String, Path, description = "The digest of the plan")),
+    params(("digest" = PlanName, Path, description = "The digest of the plan")),
     request_body(content = Signed, example = json!({ "why": "the wrong list" })),
     responses(
         (status = 200, description = "The plan", body = StoredPlan),
@@ -208,7 +208,7 @@ pub(super) async fn revoke(
 /// Only the person who made it, or an admin, may do so.
 #[utoipa::path(
     post, path = "/api/v1/plans/{digest}/withdrawals", tag = "plans", operation_id = "withdrawPlan",
-    params(("digest" = String, Path, description = "The digest of the plan")),
+    params(("digest" = PlanName, Path, description = "The digest of the plan")),
     request_body(content = Signed, example = json!({ "why": "not needed" })),
     responses(
         (status = 200, description = "The plan", body = StoredPlan),
@@ -245,7 +245,7 @@ async fn decide(
 /// Their access ends without an approval; their deletions wait until the plan is approved.
 #[utoipa::path(
     post, path = "/api/v1/plans/{digest}/apply", tag = "plans", operation_id = "applyPlan",
-    params(("digest" = String, Path, description = "The digest of the plan")),
+    params(("digest" = PlanName, Path, description = "The digest of the plan")),
     request_body(content = Apply, example = json!({ "why": "leave in November" })),
     responses(
         (status = 200, description = "The users are in the queue", body = Submitted),

@@ -71,7 +71,6 @@ pub(super) struct Shown {
 pub(super) struct DiffQuery {
     /// The digest of the plan to compare with.
     #[serde(rename = "with")]
-    #[param(value_type = String)]
     other: PlanName,
 }
 
@@ -151,7 +150,7 @@ pub(super) async fn list(
 /// It is judged as a worker does before a DELETE: `approved` means that the deletions of its users may be sent.
 #[utoipa::path(
     get, path = "/api/v1/plans/{digest}", tag = "plans", operation_id = "showPlan",
-    params(("digest" = String, Path, description = "The digest of the plan"), ShowQuery),
+    params(("digest" = PlanName, Path, description = "The digest of the plan"), ShowQuery),
     responses(
         (status = 200, description = "The plan", body = Shown),
         (status = 404, description = "`no_such_plan`", body = Problem, content_type = "application/problem+json"),
@@ -182,7 +181,7 @@ pub(super) async fn show(
 /// Compares two stored plans
 #[utoipa::path(
     get, path = "/api/v1/plans/{digest}/diff", tag = "plans", operation_id = "diffPlans",
-    params(("digest" = String, Path, description = "The digest of the plan"), DiffQuery),
+    params(("digest" = PlanName, Path, description = "The digest of the plan"), DiffQuery),
     responses(
         (status = 200, description = "The users of whom the plans say different things", body = Compared),
         (status = 404, description = "`no_such_plan`", body = Problem, content_type = "application/problem+json"),

@@ -12,7 +12,7 @@ impl<W: Write> Csv<W> {
     }
 }
 
-const HEADER: [&str; 29] = [
+const HEADER: [&str; 31] = [
     "userId",
     "outcome",
     "askedAt",
@@ -32,6 +32,8 @@ const HEADER: [&str; 29] = [
     "deletionStatus",
     "deletionCode",
     "whyNotDeleted",
+    "plan",
+    "approval",
     "cancelledAt",
     "cancelledBy",
     "cancelledWhy",
@@ -78,6 +80,8 @@ impl<W: Write> Page for Csv<W> {
             text(row.deletion_status),
             text(row.deletion_code.as_ref()),
             text(row.why_not_deleted.as_ref()),
+            text(row.plan.as_ref()),
+            text(row.approval()),
             text(cancelled.map(|order| order.at)),
             text(cancelled.map(|order| &order.who)),
             text(cancelled.and_then(|order| order.why.as_ref())),

@@ -115,6 +115,7 @@ fn cells(row: &Row) -> [String; 7] {
         row.why_not_deleted.clone(),
         row.deletion_status.map(|status| format!("answer {status}")),
         named("code", &row.deletion_code),
+        row.approval(),
         row.cancelled
             .as_ref()
             .map(|order| act("at", order.at, &order.who, order.why.as_ref())),

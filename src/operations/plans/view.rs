@@ -72,7 +72,6 @@ impl PlanState {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StoredPlan {
     /// SHA-256 of the plan, which is its name.
-    #[schema(value_type = String, example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub digest: PlanName,
     pub state: PlanState,
     /// Why it is not approved, for people.

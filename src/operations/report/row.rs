@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::discarded::Discarded;
 use crate::guards::Hold;
-use crate::job::{BatchId, Request, UserId};
+use crate::job::{Approval, BatchId, PlanName, Request, UserId};
 use crate::machine::{Archive, Cancelled, DeletionOutcome, ManifestRef, StateName, StepRecord};
 use crate::manifest::{Manifest, SealDocument, Status};
 
@@ -105,6 +105,12 @@ pub(crate) struct Row {
     pub deletion_status: Option<u16>,
     pub deletion_code: Option<String>,
     pub why_not_deleted: Option<String>,
+    /// The approved plan that permitted the deletion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanName>,
+    /// The approvals that counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
     pub cancelled: Option<CancelledBy>,
     pub hold: Option<HeldNow>,
     pub manifest: Option<String>,
@@ -139,6 +145,8 @@ impl Row {
             deletion_status: None,
             deletion_code: None,
             why_not_deleted: None,
+            plan: None,
+            approvals: Vec::new(),
             cancelled: None,
             hold: None,
             manifest: None,
@@ -176,10 +184,33 @@ impl Row {
         row.deletion_status = last.deletion.status;
         row.deletion_code.clone_from(&last.deletion.code);
         row.why_not_deleted.clone_from(&last.error);
+        row.plan.clone_from(&last.request.plan);
+        row.approvals.clone_from(&last.request.approvals);
         row.manifest = Some(reference.key.clone());
         row.manifest_sha256 = Some(reference.sha256.clone());
         row.checked = Checked::Ok;
         Some(row)
+    }
+
+    /// Who approved the deletion, for people. An admin who broke the glass is no approval by a second person.
+    pub(crate) fn approval(&self) -> Option<String> {
+        let by: Vec<String> = self
+            .approvals
+            .iter()
+            .map(|approval| {
+                let Approval {
+                    person,
+                    role,
+                    break_glass,
+                    ..
+                } = approval;
+                match break_glass {
+                    true => format!("without approval, by {person} ({role}) in an emergency"),
+                    false => format!("approved by {person} ({role})"),
+                }
+            })
+            .collect();
+        (!by.is_empty()).then(|| by.join(", "))
     }
 
     pub(super) fn of_seal(user_id: UserId, seal: &SealDocument, target: SignedDuration) -> Self {

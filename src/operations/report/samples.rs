@@ -10,7 +10,7 @@ use super::{Reporter, Row, Strangers, Wanted};
 use crate::adapters::directory::DirectoryStore;
 use crate::clock::Clock;
 use crate::failure::Failure;
-use crate::job::{Request, UserId};
+use crate::job::{Approval, Request, UserId};
 use crate::machine::samples::{access_removed, empty_archive};
 use crate::machine::{Archive, Deletion, DeletionOutcome, ManifestRef, StateName, StepRecord};
 use crate::manifest::{
@@ -195,13 +195,27 @@ pub(crate) fn refused() -> (u32, Deletion, Option<&'static str>) {
     (1, deletion, Some(why))
 }
 
+fn approval(person: &str, role: &str, break_glass: bool) -> Approval {
+    Approval {
+        person: person.to_owned(),
+        role: role.to_owned(),
+        at: Timestamp::UNIX_EPOCH,
+        break_glass,
+    }
+}
+
 /// One of each kind: deleted in time, refused and late, on hold, sealed, archived, discarded, one before the period, and
 /// cancelled.
 pub(crate) async fn population(place: &Path) {
-    Leaver::new(1, 2).store_whole(place);
+    let mut approved = Leaver::new(1, 2);
+    approved.request.plan = "5e".repeat(32).parse().ok();
+    approved.request.approvals = vec![approval("bob", "approver", false)];
+    approved.store_whole(place);
     let mut late = Leaver::new(2, 40);
     late.request.requested_by = Some("<b>=HYPERLINK(1)</b>".to_owned());
     late.request.reason = Some("=1+1\u{202e}".to_owned());
+    late.request.plan = "5f".repeat(32).parse().ok();
+    late.request.approvals = vec![approval("root", "admin", true)];
     late.store_archive(place);
     late.store_seal(place);
     late.store_manifest(place, refused(), None);
