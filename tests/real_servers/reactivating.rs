@@ -118,16 +118,18 @@ fn the_race(place: usize) {
     world.set(GRACE, "1s");
     world.set("OFFBOARDER_WORKER_LEASE", "2s");
     let before = now(&world, 0);
-    for (user, point) in [(0, "before the fate"), (1, "after the fate")] {
+    // One after the other: the next worker takes the message of the one that died.
+    let ends = [
+        ("before the fate", 0, "outcome", "reactivated"),
+        ("after the fate", 4, "refusal", "deletion_decided"),
+    ];
+    for (user, (point, code, member, end)) in ends.into_iter().enumerate() {
         let worker = world.start_with(&["worker"], &die_at(&world.users[user].id, point));
         submit(&world, user);
         await_death(worker, point);
+        let back = reactivate(&world, user, code);
+        assert_eq!(back[member], end, "{back:#}");
     }
-
-    let back = reactivate(&world, 0, 0);
-    assert_eq!(back["outcome"], "reactivated", "{back:#}");
-    let back = reactivate(&world, 1, 4);
-    assert_eq!(back["refusal"], "deletion_decided", "{back:#}");
 
     let worker = world.start(&["worker"]);
     world.await_deleted(&world.users[1].id);
