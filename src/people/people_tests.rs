@@ -194,6 +194,7 @@ fn a_second_key_of_an_admin_breaks_the_glass_and_signs_nobody_in() {
         assert_eq!(people.named("ada"), Some(&ada));
         assert!(people.breaks_glass("ada", BOB) && people.breaks_glass("ADA", BOB));
         assert!(!people.breaks_glass("ada", ADA) && !people.breaks_glass("bob", BOB));
+        assert!(!people.breaks_glass("ada", "short"));
         assert_eq!(people.with_key(BOB), None);
         let lesser = text.replace("admin", "approver");
         assert!(faults(&lesser).contains("only an admin"));

@@ -15,7 +15,7 @@ use crate::registers::plan::{PlanDraft, Planned, store_act, store_plan};
 use crate::registers::{Order, PeopleRegister, PeopleWatch, Place, store_part};
 
 const PEOPLE: &str = "people = [
-    { name = 'ada', role = 'operator' }, { name = 'olga', role = 'operator' },
+    { name = 'ada', role = 'admin' }, { name = 'olga', role = 'admin' },
     { name = 'bob', role = 'approver' }, { name = 'dora', role = 'admin',
       break_glass_key_sha256 = '00000000000000000000000000000000000000000000000000000000000000aa' },
 ]";
