@@ -183,7 +183,7 @@ prepare() {
     printf '%s\n' "listeners.tcp.1 = 127.0.0.1:$amqp_port" "log.file.level = warning" \
         "auth_mechanisms.1 = PLAIN" "auth_mechanisms.2 = AMQPLAIN" "auth_mechanisms.3 = EXTERNAL" >"$dir/rabbitmq/rabbitmq.conf"
 
-    printf '%s\n' "bind 127.0.0.1" "port $redis_port" "dir $dir/redis" "databases 256" \
+    printf '%s\n' "bind 127.0.0.1" "port $redis_port" "dir $dir/redis" "databases 1024" \
         "appendonly yes" 'save ""' >"$dir/redis/redis.conf"
 
     # The identity `nobody` has only the rights of a bucket policy.

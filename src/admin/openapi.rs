@@ -102,6 +102,10 @@ const TAGS: &[(&str, &str)] = &[
         "Who is off-boarded, how far, and who still has access; the evidence",
     ),
     (
+        "plans",
+        "What is to be done to users, stored so that a second person can approve their deletions",
+    ),
+    (
         "batches",
         "Users that were submitted together, and their progress",
     ),

@@ -213,6 +213,14 @@ pub(super) fn within<'de, const LEAST: u64, const MOST: u64, D: Deserializer<'de
     })
 }
 
+/// A whole number that has to be there, of at most `MOST`.
+pub(super) fn up_to<'de, const MOST: u64, D: Deserializer<'de>>(
+    number: D,
+) -> Result<u64, D::Error> {
+    let number = within::<0, MOST, D>(number)?;
+    number.ok_or_else(|| D::Error::custom("null is not a whole number"))
+}
+
 /// In JSON, 5.0 and 5 are the same number.
 fn whole(number: f64) -> Option<u64> {
     if number.fract() == 0.0 {

@@ -175,7 +175,7 @@ fn a_paused_worker(place: usize) {
     let next = world.start(&["worker"]);
     // Its messages are in flight to a worker that does not move.
     world.rabbitmqctl("close_all_connections", &["a worker is paused"]);
-    eventually(AT_LAST, || {
+    eventually(PATIENCE, || {
         let log = next.errors();
         match log.matches(TAKEN_OVER).count() {
             count if count == world.users.len() => Ok(()),

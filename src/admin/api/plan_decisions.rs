@@ -10,7 +10,7 @@ use super::submit::{Submitted, Wanted, unreadable};
 use super::{Api, Signed, to_its_end};
 use crate::admin::caller::{Caller, SignIn};
 use crate::admin::problem::Problem;
-use crate::admin::read::{At, Body, Line, some};
+use crate::admin::read::{At, Body, Line, some, up_to};
 use crate::guards::approval::SignedInBy;
 use crate::job::{Action, BatchId, PlanName, UserId};
 use crate::operations::plans::{Decision, Saving, Signatory, StoredPlan, plan_users, rows};
@@ -42,6 +42,8 @@ pub(super) struct NewPlan {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewApproval {
     /// The number of deletions that the plan shows.
+    #[serde(deserialize_with = "up_to::<10_000_000, _>")]
+    #[schema(minimum = 0, maximum = 10_000_000)]
     count: u64,
     /// In an emergency: the second key of an admin, who then approves alone.
     break_glass_key: Option<String>,
