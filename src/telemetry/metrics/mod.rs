@@ -58,6 +58,8 @@ pub(super) fn begin() {
             .add(0, &[KeyValue::new("permission", permission.as_str())]);
     }
     INSTRUMENTS.in_flight.add(0, &[]);
+    INSTRUMENTS.deletions.break_glass.add(0, &[]);
+    people_unreadable(false);
     unhealthy(false);
     INSTRUMENTS.archive_bytes.add(0, &[]);
     INSTRUMENTS.archive_conversations.add(0, &[]);
