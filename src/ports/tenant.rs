@@ -112,6 +112,17 @@ pub(crate) enum GivenBack {
     Not(String),
 }
 
+impl GivenBack {
+    /// Of something that a read shows, and that this run wrote, or did not.
+    pub(crate) const fn shown(written: bool) -> Self {
+        if written {
+            Self::Given
+        } else {
+            Self::ThereAlready
+        }
+    }
+}
+
 /// What a conversation says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ConversationFacts {

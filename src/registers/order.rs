@@ -56,6 +56,26 @@ pub(crate) struct Order {
     pub file_sha256: Option<String>,
 }
 
+#[cfg(test)]
+impl Order {
+    /// An order of this number of users, for tests.
+    pub(crate) fn sample(users: u64) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            at: crate::clock::Clock::system().now(),
+            who: "ada@host".to_owned(),
+            person: None,
+            plan: None,
+            why: None,
+            batch_id: None,
+            queue: "offboarding.users".to_owned(),
+            users,
+            ids_sha256: String::new(),
+            file_sha256: None,
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Part {

@@ -2,29 +2,12 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::adapters::directory::DirectoryStore;
-use crate::clock::Clock;
 use crate::integrity::Integrity;
 use crate::secret::Secret;
 
 fn user(number: u32) -> UserId {
     let text = format!("{number:08x}-9a51-4b4b-8f6c-1f9a4f9b7c11");
     text.parse().unwrap()
-}
-
-fn order(users: u64) -> Order {
-    Order {
-        id: Uuid::now_v7(),
-        at: Clock::system().now(),
-        who: "ada@host".to_owned(),
-        person: None,
-        plan: None,
-        why: None,
-        batch_id: None,
-        queue: "offboarding.users".to_owned(),
-        users,
-        ids_sha256: String::new(),
-        file_sha256: None,
-    }
 }
 
 /// A store with a key, and one without.
@@ -37,7 +20,9 @@ fn stores(directory: &Path) -> [DirectoryStore; 2] {
 /// An order of one user.
 async fn placed(store: &DirectoryStore, user_id: UserId) -> OrderName {
     let users = vec![user_id];
-    store_part(store, &order(1), 1, users).await.unwrap()
+    store_part(store, &Order::sample(1), 1, users)
+        .await
+        .unwrap()
 }
 
 fn path(directory: &Path, name: &OrderName) -> PathBuf {
@@ -59,7 +44,9 @@ async fn an_order_names_its_users_and_nobody_else() {
     let directory = tempfile::tempdir().unwrap();
     for store in stores(directory.path()) {
         let users = vec![user(7), user(3), user(9)];
-        let name = store_part(&store, &order(3), 1, users).await.unwrap();
+        let name = store_part(&store, &Order::sample(3), 1, users)
+            .await
+            .unwrap();
         for number in [3, 7, 9] {
             assert_eq!(fault(&store, &name, user(number)).await, None, "{number}");
         }

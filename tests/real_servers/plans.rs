@@ -2,21 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::http::{Answer, exchange};
+use crate::support::http::{Answer, authorized as ask};
 use crate::support::population::deletable;
 use crate::support::world::{PATIENCE, World};
 use crate::support::{eventually, list, trial};
 
 const KEY: &str = "OFFBOARDER_PERSON_KEY";
-
-/// Adds a person, and answers with the key.
-fn add(world: &World, name: &str, role: &str) -> String {
-    let added = world
-        .run(&["people", "add", name, "--role", role])
-        .expect(0);
-    let key = added.output.lines().last().expect("a key");
-    key.trim().to_owned()
-}
 
 /// ada asks for deletions, and bob and eve may approve them.
 struct Keys {
@@ -29,12 +20,12 @@ fn people(world: &mut World) -> Keys {
     let file = world.directory.path().join("people.toml");
     world.set("OFFBOARDER_ADMIN_PEOPLE", &file.display().to_string());
     world.set("OFFBOARDER_GUARD_APPROVAL", "always");
-    let root = add(world, "root", "admin");
+    let root = world.add_person("root", "admin");
     world.set(KEY, &root);
     Keys {
-        ada: add(world, "ada", "operator"),
-        bob: add(world, "bob", "approver"),
-        eve: add(world, "eve", "approver"),
+        ada: world.add_person("ada", "operator"),
+        bob: world.add_person("bob", "approver"),
+        eve: world.add_person("eve", "approver"),
     }
 }
 
@@ -140,20 +131,6 @@ trial!(
     over_http
 );
 
-fn ask(key: &str, method: &str, admin: &str, path: &str, body: &Value) -> Answer {
-    let bearer = format!("Bearer {key}");
-    let headers = [
-        ("Authorization", bearer.as_str()),
-        ("Content-Type", "application/json"),
-    ];
-    let body = if method == "GET" {
-        String::new()
-    } else {
-        body.to_string()
-    };
-    exchange(method, admin, path, &headers, body.as_bytes())
-}
-
 fn over_http(place: usize) {
     const TOKEN: &str = "operators-token-0123456789abcdef";
     let mut world = World::with_topology(place, deletable(place, 1, 1));
@@ -162,7 +139,7 @@ fn over_http(place: usize) {
     let id = world.users[0].id.clone();
     let worker = world.start(&["worker"]);
     let admin = worker.admin();
-    let post = |key: &str, path: &str, body: Value| ask(key, "POST", &admin, path, &body);
+    let post = |key: &str, path: &str, body: Value| ask(key, "POST", &admin, path, Some(&body));
 
     let new = json!({ "users": [id], "why": "leaves", "who": "ada" });
     post(TOKEN, "/api/v1/plans", new.clone()).expect(403);
@@ -202,7 +179,7 @@ fn over_http(place: usize) {
     );
     post(&keys.ada, &apply, json!({ "why": "leaves" })).expect(200);
     world.await_deleted(&id);
-    let shown = ask(&keys.bob, "GET", &admin, &path, &Value::Null).expect(200);
+    let shown = ask(&keys.bob, "GET", &admin, &path, None).expect(200);
     assert_eq!(shown["plan"]["state"], "approved");
     let revoked = post(
         &keys.eve,
@@ -215,7 +192,7 @@ fn over_http(place: usize) {
         "GET",
         &admin,
         "/api/v1/plans?state=revoked",
-        &Value::Null,
+        None,
     );
     assert_eq!(list(&listed.expect(200)["plans"]).len(), 1);
     World::drain(worker);

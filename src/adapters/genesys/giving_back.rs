@@ -137,11 +137,7 @@ impl GenesysClient {
                 .has(user_id, &possession.kind, id, written, calls)
                 .await?
             {
-                return Ok(if written {
-                    GivenBack::Given
-                } else {
-                    GivenBack::ThereAlready
-                });
+                return Ok(GivenBack::shown(written));
             }
             if written {
                 conflicts.met(None, "membership")?;
@@ -278,11 +274,7 @@ impl GenesysClient {
                 }
             };
             if user.state == UserState::Active {
-                return Ok(if written {
-                    GivenBack::Given
-                } else {
-                    GivenBack::ThereAlready
-                });
+                return Ok(GivenBack::shown(written));
             }
             if written {
                 // Reads may lag behind the write.

@@ -99,7 +99,7 @@ impl Client {
                 return Ok(GivenBack::Not("the user has no routing profile".to_owned()));
             };
             if profile.queues.contains(queue_id) {
-                return Ok(given(written));
+                return Ok(GivenBack::shown(written));
             }
             if written {
                 conflicts.met(profile.version.as_deref(), WHAT)?;
@@ -137,7 +137,7 @@ impl Client {
             };
             let version = queue.version.as_deref();
             let body = match look(&queue, user_id, possession)? {
-                Look::There => return Ok(given(written)),
+                Look::There => return Ok(GivenBack::shown(written)),
                 Look::Never(why) => return Ok(GivenBack::Not(why)),
                 Look::Missing(body) => body,
             };
@@ -171,7 +171,7 @@ impl Client {
                 return Ok(GivenBack::Not("the account does not exist".to_owned()));
             };
             if user.account.active == Some(true) {
-                return Ok(given(written));
+                return Ok(GivenBack::shown(written));
             }
             let version = user.version.as_deref();
             if written {
@@ -187,14 +187,6 @@ impl Client {
                 Write::Conflict => conflicts.met(version, WHAT)?,
             }
         }
-    }
-}
-
-fn given(written: bool) -> GivenBack {
-    if written {
-        GivenBack::Given
-    } else {
-        GivenBack::ThereAlready
     }
 }
 

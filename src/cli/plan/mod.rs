@@ -127,7 +127,7 @@ async fn make(args: &Args, settings: &TenantSettings) -> Result<Exit, CliError> 
     };
     unless_closed(printer.end(&total, saved.as_ref(), failure.as_ref()))?;
     if let Some(failure) = failure {
-        let done = total.users;
+        let done = total.counts.users;
         let text = format!("planned {done} of {count} users, then: {}", failure.text);
         return Err(Failure { text, ..failure }.into());
     }
@@ -136,7 +136,7 @@ async fn make(args: &Args, settings: &TenantSettings) -> Result<Exit, CliError> 
     {
         say_saved(plan);
     }
-    let unknown = total.not_found > 0;
+    let unknown = total.counts.not_found > 0;
 
     Ok(if unknown { Exit::Bad } else { users.exit() })
 }

@@ -3,8 +3,9 @@
 use super::cost::at_rate;
 use crate::cli::output::Shown;
 use crate::config::Cxone;
+use crate::guards::approval::Totals;
 use crate::limits::RateLimit;
-use crate::operations::plan::{Conversations, End, Plan};
+use crate::operations::plan::{Conversations, Plan};
 use crate::operations::times;
 use crate::ports::CallCounts;
 
@@ -12,13 +13,8 @@ use crate::ports::CallCounts;
 #[derive(Debug, Default, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Total {
-    pub(super) users: u64,
-    delete: u64,
-    deactivate_only: u64,
-    held: u64,
-    protected: u64,
-    done: u64,
-    pub(super) not_found: u64,
+    #[serde(flatten)]
+    pub(super) counts: Totals,
     delete_later: u64,
     conversations: Conversations,
     calls: CallCounts,
@@ -29,16 +25,7 @@ pub(super) struct Total {
 
 impl Total {
     pub(super) fn add(&mut self, plan: &Plan) {
-        self.users += 1;
-        let end = match plan.end {
-            End::Delete => &mut self.delete,
-            End::DeactivateOnly => &mut self.deactivate_only,
-            End::Held => &mut self.held,
-            End::Protected => &mut self.protected,
-            End::Done => &mut self.done,
-            End::NotFound => &mut self.not_found,
-        };
-        *end += 1;
+        self.counts.add(plan.end);
         self.delete_later += u64::from(plan.delete_not_before.is_some());
         self.conversations.count += plan.conversations.count;
         self.conversations.pages += plan.conversations.pages;
@@ -54,24 +41,26 @@ impl Total {
             at_rate(self.calls.routing, cxone.rate_routing),
             at_rate(self.calls.scim, cxone.rate_scim),
             at_rate(self.calls.analytics, cxone.rate_analytics),
-            rate_limit.map_or(0.0, |limit| at_deletion_rate(self.delete, limit)),
+            rate_limit.map_or(0.0, |limit| at_deletion_rate(self.counts.delete, limit)),
         ];
         self.seconds = seconds.into_iter().fold(0.0, f64::max).round();
         self.hours = (self.seconds / 36.0).round() / 100.0;
     }
 
     pub(super) fn text(&self) -> Shown {
+        let Totals {
+            users,
+            delete,
+            deactivate_only,
+            held,
+            protected,
+            done,
+            not_found,
+        } = self.counts;
         let mut lines = vec![format!(
-            "{} users: {} to delete ({} of them later), {} to deactivate only, {} held, {} protected, {} done, \
-             {} not found",
-            self.users,
-            self.delete,
-            self.delete_later,
-            self.deactivate_only,
-            self.held,
-            self.protected,
-            self.done,
-            self.not_found
+            "{users} users: {delete} to delete ({} of them later), {deactivate_only} to deactivate only, {held} held, \
+             {protected} protected, {done} done, {not_found} not found",
+            self.delete_later
         )];
         let CallCounts {
             routing,

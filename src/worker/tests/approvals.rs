@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use uuid::Uuid;
-
 use super::*;
 use crate::guards::End;
 use crate::guards::approval::{ActKind, PlanAct, PlannedUser, SignedInBy};
@@ -106,17 +104,9 @@ impl Bench {
         plan: Option<&PlanName>,
     ) -> Outcome {
         let order = Order {
-            id: Uuid::now_v7(),
-            at: self.services.clock.now(),
-            who: "olga@host".to_owned(),
             person: person.map(str::to_owned),
             plan: plan.cloned(),
-            why: None,
-            batch_id: None,
-            queue: "offboarding.users".to_owned(),
-            users,
-            ids_sha256: String::new(),
-            file_sha256: None,
+            ..Order::sample(users)
         };
         let store = &*self.services.archive_store;
         let ids = vec![self.user(number)];

@@ -1,7 +1,5 @@
 //! Messages that claim an order of `submit`.
 
-use uuid::Uuid;
-
 use super::*;
 use crate::registers::{Order, store_part};
 
@@ -9,21 +7,10 @@ impl Bench {
     /// Asks with a message that claims an order of these users.
     async fn claim(&self, number: usize, ordered: &[usize]) -> Outcome {
         let ordered: Vec<UserId> = ordered.iter().map(|number| self.user(*number)).collect();
-        let order = Order {
-            id: Uuid::now_v7(),
-            at: self.services.clock.now(),
-            who: "ada@host".to_owned(),
-            person: None,
-            plan: None,
-            why: None,
-            batch_id: None,
-            queue: "offboarding.users".to_owned(),
-            users: 1,
-            ids_sha256: String::new(),
-            file_sha256: None,
-        };
         let store = &*self.services.archive_store;
-        let name = store_part(store, &order, 1, ordered).await.unwrap();
+        let name = store_part(store, &Order::sample(1), 1, ordered)
+            .await
+            .unwrap();
         let request = Request {
             action_named: true,
             order: Some(name),

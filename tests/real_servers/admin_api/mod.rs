@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::dead_letters::fail_calls;
 use crate::support::failpoint::MANY_DEAD_LETTERS;
-use crate::support::http::{Answer, exchange};
+use crate::support::http::{Answer, authorized as ask};
 use crate::support::population::deletable;
 use crate::support::process::Process;
 use crate::support::world::{AUDIT_LOG_ENTRIES, PATIENCE, World};
@@ -30,15 +30,6 @@ fn with_tokens(mut world: World) -> World {
     world.set("OFFBOARDER_ADMIN_TOKEN", OPERATOR);
     world.set("OFFBOARDER_ADMIN_READ_TOKEN", READER);
     world
-}
-
-/// Sends a request with a token, and with a JSON body if there is one.
-fn ask(token: &str, method: &str, admin: &str, path: &str, body: Option<&Value>) -> Answer {
-    let bearer = format!("Bearer {token}");
-    let mut headers = vec![("Authorization", bearer.as_str())];
-    headers.extend(body.map(|_| ("Content-Type", "application/json")));
-    let body = body.map(Value::to_string).unwrap_or_default();
-    exchange(method, admin, path, &headers, body.as_bytes())
 }
 
 fn get(admin: &str, path: &str) -> Value {

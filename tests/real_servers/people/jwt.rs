@@ -5,7 +5,7 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use serde_json::{Value, json};
 
-use super::{FOLLOWS, KEY, PEOPLE, add, ask};
+use super::{FOLLOWS, KEY, PEOPLE, ask};
 use crate::support::http::{self, exchange};
 use crate::support::population::user_id;
 use crate::support::world::World;
@@ -51,7 +51,7 @@ fn jwt(place: usize) {
     world.set("OFFBOARDER_ADMIN_JWT_AUDIENCE", "offboarder");
     world.set("OFFBOARDER_ADMIN_JWT_JWKS", &keys);
     world.set(PEOPLE, &people.display().to_string());
-    let root = add(&world, "root", "admin");
+    let root = world.add_person("root", "admin");
     world.set(KEY, &root);
     let ada = [
         "people",
@@ -65,7 +65,7 @@ fn jwt(place: usize) {
 
     let worker = world.start(&["worker"]);
     let admin = worker.admin();
-    let me = |token: &str| ask(token, "GET", &admin, "/api/v1/me", &Value::Null);
+    let me = |token: &str| ask(token, "GET", &admin, "/api/v1/me", None);
     let good = signed(&key, &json!({}));
     let ours = me(&good).expect(200);
     assert_eq!(
@@ -89,7 +89,7 @@ fn jwt(place: usize) {
 }
 
 fn assert_wrong_ones_are_refused(admin: &str, key: &EncodingKey, good: &str) {
-    let me = |token: &str| ask(token, "GET", admin, "/api/v1/me", &Value::Null);
+    let me = |token: &str| ask(token, "GET", admin, "/api/v1/me", None);
     for (changes, why) in [
         (json!({ "iss": "https://other.example.com" }), "issuer"),
         (json!({ "aud": "another" }), "audience"),
@@ -136,7 +136,7 @@ fn assert_a_proxy_acts(admin: &str, token: &str) {
         "{who}"
     );
     let lift = json!({ "users": [user_id(0, 1)], "why": "a test" });
-    let refused = ask(token, "POST", admin, "/api/v1/holds/remove", &lift).expect(403);
+    let refused = ask(token, "POST", admin, "/api/v1/holds/remove", Some(&lift)).expect(403);
     assert!(
         refused["detail"].to_string().contains("lift_hold"),
         "{refused}"

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::http::{self, Answer, exchange};
+use crate::support::http::{self, authorized as ask, exchange};
 use crate::support::population::user_id;
 use crate::support::process::tail;
 use crate::support::world::World;
@@ -19,36 +19,6 @@ const PEOPLE: &str = "OFFBOARDER_ADMIN_PEOPLE";
 const ROLES: [&str; 4] = ["reader", "auditor", "operator", "approver"];
 /// A person who was removed has no access after 10 s; the rest is for a slow machine.
 const FOLLOWS: Duration = Duration::from_secs(30);
-
-/// Adds a person; the key.
-fn add(world: &World, name: &str, role: &str) -> String {
-    let added = world
-        .run(&["people", "add", name, "--role", role])
-        .expect(0);
-    let key = added
-        .output
-        .lines()
-        .last()
-        .expect("a key")
-        .trim()
-        .to_owned();
-    assert!(key.starts_with("offboarder_"), "{}", added.output);
-    key
-}
-
-fn ask(key: &str, method: &str, admin: &str, path: &str, body: &Value) -> Answer {
-    let bearer = format!("Bearer {key}");
-    let headers = [
-        ("Authorization", bearer.as_str()),
-        ("Content-Type", "application/json"),
-    ];
-    let body = if method == "GET" {
-        String::new()
-    } else {
-        body.to_string()
-    };
-    exchange(method, admin, path, &headers, body.as_bytes())
-}
 
 fn denied(admin: &str, permission: &str) -> Option<f64> {
     let series = format!("offboarder_denied_total{{permission=\"{permission}\"}}");
@@ -70,13 +40,13 @@ fn roles(place: usize) {
     world
         .run(&["people", "add", "bob", "--role", "operator"])
         .expect(4);
-    let admin_key = add(&world, "root", "admin");
+    let admin_key = world.add_person("root", "admin");
     world
         .run(&["people", "add", "bob", "--role", "operator"])
         .expect(4);
     world.set(KEY, &admin_key);
     let mut keys = ROLES
-        .map(|role| (role, add(&world, &format!("a-{role}"), role)))
+        .map(|role| (role, world.add_person(&format!("a-{role}"), role)))
         .to_vec();
     keys.push(("admin", admin_key.clone()));
 
@@ -99,7 +69,7 @@ fn roles(place: usize) {
     // A file that cannot be used admits nobody, and tokens still work.
     std::fs::write(&file, "[[people]]\nname = 'root'\nrole = 'king'\n").expect("it is written");
     eventually(FOLLOWS, || {
-        let answer = ask(&admin_key, "GET", &admin, "/api/v1/me", &Value::Null);
+        let answer = ask(&admin_key, "GET", &admin, "/api/v1/me", None);
         if answer.status == 503 {
             Ok(())
         } else {
@@ -109,7 +79,7 @@ fn roles(place: usize) {
     let unreadable = http::sample(&admin, "offboarder_people_unreadable");
     assert_eq!(unreadable, Some(1.0));
     assert!(worker.errors().contains("line 3: role is none of"));
-    ask(OPERATOR, "GET", &admin, "/api/v1/me", &Value::Null).expect(200);
+    ask(OPERATOR, "GET", &admin, "/api/v1/me", None).expect(200);
     let doctor = world.run(&["doctor"]);
     assert!(
         doctor.output.contains("role is none of"),
@@ -156,7 +126,13 @@ fn assert_roles_over_http(admin: &str, keys: &[(&str, String)], user: &str) {
     for (permission, method, path, request, may) in acts {
         for (role, key) in keys {
             let before = denied(admin, permission).expect("the counter begins at 0");
-            let answer = ask(key, method, admin, path, request);
+            let answer = ask(
+                key,
+                method,
+                admin,
+                path,
+                (method == "POST").then_some(request),
+            );
             if may.split(' ').any(|word| word == *role) {
                 assert!(
                     answer.status != 403 && answer.status != 401,
@@ -181,36 +157,29 @@ fn assert_roles_over_http(admin: &str, keys: &[(&str, String)], user: &str) {
 }
 
 fn assert_the_person_is_recorded(admin: &str, operator: &str) {
-    let me = ask(operator, "GET", admin, "/api/v1/me", &Value::Null).expect(200);
+    let me = ask(operator, "GET", admin, "/api/v1/me", None).expect(200);
     assert_eq!(
         (&me["person"], &me["role"]),
         (&json!("a-operator"), &json!("operator"))
     );
     // The entry names the person, whatever the request says.
-    let log = ask(
-        operator,
-        "GET",
-        admin,
-        "/api/v1/audit-log?limit=100",
-        &Value::Null,
-    )
-    .expect(200);
+    let log = ask(operator, "GET", admin, "/api/v1/audit-log?limit=100", None).expect(200);
     let log = log.to_string();
     assert!(
         log.contains("a-operator, by the admin API of") && log.contains("(key)"),
         "{log}"
     );
     let other = json!({ "who": "ada", "why": "a test" });
-    ask(operator, "POST", admin, "/api/v1/pause", &other).expect(422);
+    ask(operator, "POST", admin, "/api/v1/pause", Some(&other)).expect(422);
 }
 
 /// Where there are people, a token is no way around them.
 fn assert_tokens_have_the_role_of_their_name(admin: &str, user: &str) {
     let hold = json!({ "users": [user], "who": "ada", "why": "case 4711" });
-    ask(OPERATOR, "POST", admin, "/api/v1/holds", &hold).expect(200);
-    ask(OPERATOR, "POST", admin, "/api/v1/holds/remove", &hold).expect(403);
-    ask(READER, "GET", admin, "/api/v1/pause", &Value::Null).expect(200);
-    ask(READER, "POST", admin, "/api/v1/holds", &hold).expect(403);
+    ask(OPERATOR, "POST", admin, "/api/v1/holds", Some(&hold)).expect(200);
+    ask(OPERATOR, "POST", admin, "/api/v1/holds/remove", Some(&hold)).expect(403);
+    ask(READER, "GET", admin, "/api/v1/pause", None).expect(200);
+    ask(READER, "POST", admin, "/api/v1/holds", Some(&hold)).expect(403);
     let none = exchange("GET", admin, "/api/v1/pause", &[], b"");
     assert_eq!(none.status, 401);
 }
@@ -281,12 +250,12 @@ fn assert_roles_by_commands(world: &mut World, keys: &[(&str, String)], user: &s
 }
 
 fn assert_removed_person_is_refused(world: &World, admin: &str, key: &str) {
-    ask(key, "GET", admin, "/api/v1/me", &Value::Null).expect(200);
+    ask(key, "GET", admin, "/api/v1/me", None).expect(200);
     world
         .run(&["people", "remove", "a-operator", "--why", "left"])
         .expect(0);
     eventually(FOLLOWS, || {
-        let answer = ask(key, "GET", admin, "/api/v1/me", &Value::Null);
+        let answer = ask(key, "GET", admin, "/api/v1/me", None);
         if answer.status == 401 {
             Ok(())
         } else {
@@ -307,7 +276,7 @@ fn in_a_bucket(place: usize) {
         .trim_end_matches('/');
     let object = format!("{archive}-people.json");
     world.set(PEOPLE, &object);
-    let root = add(&world, "root", "admin");
+    let root = world.add_person("root", "admin");
     world.set(KEY, &root);
 
     let names: Vec<String> = (0..6).map(|number| format!("p{number}")).collect();

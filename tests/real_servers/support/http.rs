@@ -66,6 +66,21 @@ fn ask(method: &str, origin: &str, path: &str, body: Option<&Value>) -> (u16, Ve
     (answer.status, answer.body)
 }
 
+/// Sends a request with a token or a key, and with a JSON body if there is one.
+pub(crate) fn authorized(
+    token: &str,
+    method: &str,
+    origin: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Answer {
+    let bearer = format!("Bearer {token}");
+    let mut headers = vec![("Authorization", bearer.as_str())];
+    headers.extend(body.map(|_| ("Content-Type", "application/json")));
+    let body = body.map(Value::to_string).unwrap_or_default();
+    exchange(method, origin, path, &headers, body.as_bytes())
+}
+
 /// What came back.
 pub(crate) struct Answer {
     pub(crate) status: u16,

@@ -1,11 +1,9 @@
 //! The order that is stored before the messages are sent.
 
 use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
 use super::*;
 use crate::adapters::directory::DirectoryStore;
-use crate::clock::Clock;
 use crate::registers::{Order, Orders, USERS_IN_PART};
 
 fn sha256(text: &str) -> String {
@@ -41,17 +39,8 @@ async fn each_message_names_the_part_of_the_order_that_names_its_user() {
     let input = open(lines.join("\n"), &Overlay::default());
     let checked = judge(&input, |_| None).unwrap();
     let order = Order {
-        id: Uuid::now_v7(),
-        at: Clock::system().now(),
-        who: "ada@host".to_owned(),
-        person: None,
-        plan: None,
-        why: None,
-        batch_id: None,
-        queue: "offboarding.users".to_owned(),
-        users: checked.users,
         ids_sha256: checked.ids_sha256.clone(),
-        file_sha256: None,
+        ..Order::sample(checked.users)
     };
     let directory = tempfile::tempdir().unwrap();
     let store = DirectoryStore::open(directory.path()).unwrap();

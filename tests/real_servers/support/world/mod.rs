@@ -238,6 +238,14 @@ impl World {
         list(&log[AUDIT_LOG_ENTRIES]).clone()
     }
 
+    /// Adds a person to the people file, and answers with the key.
+    pub(crate) fn add_person(&self, name: &str, role: &str) -> String {
+        let added = self.run(&["people", "add", name, "--role", role]).expect(0);
+        let key = added.output.lines().last().expect("a key").trim();
+        assert!(key.starts_with("offboarder_"), "{}", added.output);
+        key.to_owned()
+    }
+
     /// Ends a worker by SIGTERM; it has to drain without an error.
     pub(crate) fn drain(mut worker: Process) {
         worker.signal("TERM");
