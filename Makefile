@@ -8,7 +8,7 @@ REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build supply-chain sbom notices requirements demo play play-stop test test-backends test-backends-smoke test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-lanes bench-million bench-outage bench-plan bench-quota bench-report bench-runtime bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
+.PHONY: help build supply-chain sbom notices requirements demo play play-stop screenshots test test-backends test-backends-smoke test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-evidence bench-lanes bench-million bench-outage bench-plan bench-quota bench-report bench-runtime bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,13 @@ play: ## start servers, a simulator with faults, a worker and a batch of fifty u
 
 play-stop: ## end `make play` from another shell
 	deploy/local/play.sh stop .local/play
+
+screenshots: ## pictures of each page of the console, light, dark and narrow, into target/screenshots; INTO=directory
+	$(INSTALL) compiler
+	$(INSTALL) servers
+	$(INSTALL) browser
+	cargo build --locked
+	.venv/bin/python tests/python/browser/screenshots.py deploy/local/play.sh target/debug/offboarder $(or $(INTO),target/screenshots)
 
 test: ## run all tests; starts its own RabbitMQ, Redis and S3 server
 	$(INSTALL)
@@ -121,6 +128,10 @@ bench-access-first: build ## a batch under the default quotas: prints who is del
 bench-archive: build ## archive 2 GB of one user with a real worker; prints MB/s, peak memory, CPU seconds per GB
 	$(INSTALL) servers
 	.venv/bin/python benches/archive.py target/release/offboarder $(LOCAL) $(GIGABYTES)
+
+bench-evidence: build ## a log of a million records: prints how long its check takes, the size of a proof, and what a worker pays; ENTRIES=n
+	$(INSTALL) servers
+	.venv/bin/python benches/evidence.py target/release/offboarder $(LOCAL) '$(ENTRIES)'
 
 bench-lanes: build ## 5,000 waiting users and an urgent one; prints how long each keeps access
 	$(INSTALL) servers

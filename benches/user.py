@@ -275,4 +275,5 @@ def main():
           "libmemusage.so, less those of a worker without users.")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -36,7 +36,7 @@ impl Clock {
         }
     }
 
-    /// The current time.
+    /// The current time, in whole milliseconds: that is what records say, and more would look like more than a clock knows.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that reads the clock of this machine"
@@ -52,13 +52,28 @@ impl Clock {
             let elapsed = jiff::SignedDuration::try_from(since.elapsed()).unwrap_or_default();
             return start.checked_add(elapsed).unwrap_or(Timestamp::MAX);
         }
-        Timestamp::now()
+        whole_milliseconds(Timestamp::now())
     }
+}
+
+fn whole_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_shows_whole_milliseconds() {
+        let time: Timestamp = "2026-11-30T05:14:14.123999Z".parse().unwrap();
+        assert_eq!(
+            whole_milliseconds(time).to_string(),
+            "2026-11-30T05:14:14.123Z"
+        );
+        let now = Clock::system().now();
+        assert_eq!(now.subsec_nanosecond() % 1_000_000, 0, "{now}");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_clock_of_a_test_advances_with_tokios_time() {

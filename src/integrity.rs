@@ -59,6 +59,12 @@ pub(crate) enum Purpose {
     PlanAct,
     /// The rule of approvals in force.
     ApprovalRule,
+    /// That a record was written, for the evidence log.
+    Announcement,
+    /// A session of the console.
+    Session,
+    /// That objects of a user were removed for good.
+    Erasure,
 }
 
 impl Purpose {
@@ -80,6 +86,9 @@ impl Purpose {
             Self::Plan => "plan",
             Self::PlanAct => "plan-act",
             Self::ApprovalRule => "approval-rule",
+            Self::Announcement => "announcement",
+            Self::Session => "session",
+            Self::Erasure => "erasure",
         }
     }
 }

@@ -35,6 +35,8 @@ MORE_METRICS = {
     "offboarder_admin_refused_total",
     "offboarder_denied_total",
     "offboarder_people_unreadable",
+    "offboarder_evidence_log_stalled_seconds",
+    "offboarder_evidence_log_witnesses_behind",
 }
 # Fixed words and HTTP statuses; `le` is Prometheus' own.
 LABELS = {"outcome", "from", "to", "step", "queue", "lane", "class", "status", "kind", "reason", "cause", "guard", "permission", "why", "le"}

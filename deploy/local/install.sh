@@ -4,6 +4,7 @@
 #
 #   install.sh compiler   a C compiler and linker, for crates with C code
 #   install.sh servers    RabbitMQ, Redis, openssl and libfaketime from Debian; SeaweedFS and Python packages in .venv
+#   install.sh browser    Chromium from Debian unless Chrome is here, and Python packages in .venv
 #   install.sh examples   Python packages and Node.js in .venv; the packages of docs/examples/package-lock.json
 #   install.sh            all these
 #   install.sh deploy     all these, and the tools of deploy/check.sh: shellcheck and systemd-analyze from Debian,
@@ -13,6 +14,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 requirements=$root/tests/python/requirements.txt
+verifier=$root/tests/python/aics-tlog.txt
 deploy_requirements=$root/deploy/requirements.txt
 venv=$root/.venv
 examples=$root/docs/examples
@@ -94,7 +96,7 @@ pip_install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-
 
 python_packages() {
     local stamp=$venv/requirements.installed python=/usr/bin/python3
-    if cmp -s "$requirements" "$stamp" && [ -x "$venv/bin/python" ]; then
+    if cat "$requirements" "$verifier" | cmp -s - "$stamp" && [ -x "$venv/bin/python" ]; then
         say "present: .venv"
         return
     fi
@@ -102,7 +104,8 @@ python_packages() {
     say "python -m venv .venv; pip install -r tests/python/requirements.txt"
     "$python" -m venv --clear "$venv"
     pip_install -r "$requirements"
-    cp "$requirements" "$stamp"
+    pip_install --no-deps --ignore-requires-python -r "$verifier"
+    cat "$requirements" "$verifier" > "$stamp"
 }
 
 node_packages() {
@@ -138,6 +141,17 @@ compiler() {
 
 servers() {
     apt_install rabbitmq-server redis-server python3-venv openssl libfaketime
+    python_packages
+}
+
+# Ubuntu has Chromium only as a snap; GitHub's machines have Chrome.
+browser() {
+    if command -v google-chrome >/dev/null; then
+        say "present: google-chrome"
+    else
+        apt_install chromium fonts-dejavu-core
+    fi
+    apt_install python3-venv
     python_packages
 }
 
@@ -189,9 +203,10 @@ deploy() {
 case ${1:-all} in
     compiler) compiler ;;
     servers) servers ;;
+    browser) browser ;;
     examples) examples ;;
-    all) compiler; servers; node_packages ;;
-    deploy) compiler; servers; node_packages; deploy ;;
+    all) compiler; servers; browser; node_packages ;;
+    deploy) compiler; servers; browser; node_packages; deploy ;;
     --only) shift; "$@" ;; # for `try`: a shell ignores `set -e` before a `||`, so `try` starts a new one
-    *) fail "usage: install.sh [compiler|servers|examples|deploy]" ;;
+    *) fail "usage: install.sh [compiler|servers|browser|examples|deploy]" ;;
 esac

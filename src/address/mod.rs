@@ -14,6 +14,7 @@ mod parts;
 mod redis;
 mod runbook;
 mod tls_files;
+mod web_origin;
 
 pub(crate) use broker::BrokerUrl;
 pub(crate) use location::{DocumentLocation, KeySetLocation, file_url, s3_url, web_url};
@@ -22,6 +23,7 @@ pub(crate) use masked::{masked, may_hold_a_password};
 pub(crate) use redis::{BesideUrl, RedisKind, RedisUrl};
 pub(crate) use runbook::RunbookUrl;
 pub(crate) use tls_files::{ClientFiles, PemFile, TlsFiles};
+pub(crate) use web_origin::WebOrigin;
 
 /// Whether this name or address is this machine's own.
 pub(crate) fn is_loopback(host: &str) -> bool {

@@ -18,6 +18,10 @@ pub(super) enum SignIn {
     Key,
     /// The JWT of a proxy that signed the person in.
     Proxy,
+    /// A cookie of the console.
+    Session,
+    /// A cookie of the console that only this worker accepts, given while Redis was away.
+    WorkerSession,
 }
 
 impl SignIn {
@@ -29,6 +33,8 @@ impl SignIn {
             Self::Loopback => "loopback, no token",
             Self::Key => "key",
             Self::Proxy => "proxy",
+            Self::Session => "session",
+            Self::WorkerSession => "session of one worker",
         }
     }
 }
@@ -59,9 +65,12 @@ impl Caller {
         Self {
             role: match sign_in {
                 SignIn::ReadToken => Role::Reader,
-                SignIn::OperatorToken | SignIn::Loopback | SignIn::Key | SignIn::Proxy => {
-                    Role::Operator
-                }
+                SignIn::OperatorToken
+                | SignIn::Loopback
+                | SignIn::Key
+                | SignIn::Proxy
+                | SignIn::Session
+                | SignIn::WorkerSession => Role::Operator,
             },
             sign_in,
             name: None,
@@ -73,18 +82,32 @@ impl Caller {
     pub(super) const fn role_word(&self) -> &'static str {
         match self.sign_in {
             SignIn::Loopback => "local",
-            SignIn::OperatorToken | SignIn::ReadToken | SignIn::Key | SignIn::Proxy => {
-                self.role.as_str()
-            }
+            SignIn::OperatorToken
+            | SignIn::ReadToken
+            | SignIn::Key
+            | SignIn::Proxy
+            | SignIn::Session
+            | SignIn::WorkerSession => self.role.as_str(),
         }
     }
 
     /// Whether this caller may do it.
     pub(super) fn may(&self, permission: Permission) -> bool {
         match self.sign_in {
+            // Nobody can end such a session elsewhere, so it changes nothing that a resume does not undo.
+            SignIn::WorkerSession => {
+                matches!(
+                    permission,
+                    Permission::Look | Permission::LookBodies | Permission::Pause
+                ) && self.role.may(permission)
+            }
             _ if self.is_limited => self.role.may(permission),
             SignIn::ReadToken => matches!(permission, Permission::Look | Permission::LookBodies),
-            SignIn::OperatorToken | SignIn::Loopback | SignIn::Key | SignIn::Proxy => true,
+            SignIn::OperatorToken
+            | SignIn::Loopback
+            | SignIn::Key
+            | SignIn::Proxy
+            | SignIn::Session => true,
         }
     }
 
@@ -107,7 +130,12 @@ impl Caller {
             permission = permission.as_str(),
             "somebody asked the admin API for what the role does not permit"
         );
-        let detail = self.role.refusal(permission);
+        let detail = if self.role.may(permission) {
+            "this session began while Redis did not answer, so it only reads and pauses; sign in again when Redis answers"
+                .to_owned()
+        } else {
+            self.role.refusal(permission)
+        };
         Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
     }
 
@@ -145,12 +173,7 @@ mod tests {
     use super::*;
 
     fn ada(role: Role) -> Caller {
-        let person = Person {
-            name: "ada".to_owned(),
-            role,
-            key: None,
-            break_glass_key: None,
-        };
+        let person = Person::keyless("ada", role);
         Caller::person(&person, SignIn::Key)
     }
 

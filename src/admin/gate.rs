@@ -68,6 +68,10 @@ impl Gate {
         }
     }
 
+    pub(super) fn people_watch(&self) -> Option<Arc<PeopleWatch>> {
+        self.people.clone()
+    }
+
     /// Who sends a request, or why it is refused.
     pub(super) fn admit(
         &self,
@@ -222,7 +226,7 @@ fn from_here(uri: &Uri, headers: &HeaderMap, writes: bool) -> Result<(), Refusal
     }
 }
 
-fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+pub(super) fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     let named = headers
         .get(HOST)
         .and_then(|host| host.to_str().ok()?.parse().ok());
@@ -243,7 +247,7 @@ fn bare(host: &Authority) -> &str {
     host.host().trim_start_matches('[').trim_end_matches(']')
 }
 
-fn is_loopback(host: &Authority) -> bool {
+pub(super) fn is_loopback(host: &Authority) -> bool {
     let name = bare(host);
     let is_loopback = |address: std::net::IpAddr| address.is_loopback();
     name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_loopback)

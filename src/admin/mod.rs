@@ -1,8 +1,9 @@
-//! The HTTP server of a worker: `/healthz`, `/readyz`, `/metrics`, and the API for operators.
+//! The HTTP server of a worker: `/healthz`, `/readyz`, `/metrics`, the console, and the API for operators.
 
 mod api;
 mod caller;
 mod connections;
+mod console;
 mod etag;
 mod gate;
 mod guesses;
@@ -11,8 +12,11 @@ mod members;
 mod openapi;
 mod picked;
 mod problem;
+mod reach;
 mod read;
+mod sessions;
 mod shared_answers;
+mod tries;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,7 +36,7 @@ use crate::operations::runbook::code_of;
 use crate::telemetry::metrics::{self, Exposition};
 use problem::Problem;
 
-pub(crate) use api::{Api, Deployment, ShownSetting};
+pub(crate) use api::{Api, Deployment, KnownLog, ShownSetting};
 pub(crate) use gate::Access;
 pub(crate) use jwt::{JwtRules, JwtVerifier};
 
@@ -49,17 +53,6 @@ pub(crate) trait ProcessState: Send + Sync {
     /// Why a restart would help.
     fn unhealthy_because(&self) -> Vec<String>;
 }
-
-const FRONT: &str = "\
-This is a worker of offboarder.
-
-/healthz               whether a restart would help
-/readyz                whether it takes users, or why not
-/metrics               for Prometheus
-/api/v1                the API for operators: what can be read
-/api/v1/overview       the deployment now
-/api/v1/openapi.json   the document that describes the API
-";
 
 #[derive(Clone)]
 struct Probes {
@@ -81,7 +74,6 @@ pub(crate) async fn serve(
 
     tracing::info!(%listen, "admin HTTP");
     let routes = Router::new()
-        .route("/", get(front))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(exposition))
@@ -97,6 +89,7 @@ pub(crate) async fn serve(
         routes
     };
     let routes = routes
+        .merge(console::routes(api, listen))
         .merge(api::guarded(api))
         .layer(map_response(move |response| {
             std::future::ready(problem::linked(response, runbook.as_ref()))
@@ -116,20 +109,17 @@ async fn this_host(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Keeps browsers from storing a response and from rendering it as a page.
+/// Keeps browsers from guessing what a response is, and from storing it if it may change.
 async fn for_programs(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     response
-}
-
-/// What a person sees who opens the address.
-async fn front() -> &'static str {
-    FRONT
 }
 
 async fn healthz(State(probes): State<Probes>) -> (StatusCode, Json<Value>) {

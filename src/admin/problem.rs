@@ -116,6 +116,23 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "panicked", detail)
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The status in words.
+    pub(super) const fn title(&self) -> &'static str {
+        self.title
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(super) fn code(&self) -> &str {
+        &self.code
+    }
+
     /// Whether the request would be admitted with a token.
     pub(super) fn asks_for_a_token(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED
@@ -199,7 +216,7 @@ pub(super) fn linked(response: Response, runbook: Option<&RunbookUrl>) -> Respon
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status();
         if status.is_server_error() {
             tracing::warn!(code = %self.code, detail = self.detail, "the admin API answered with an error");
         }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -55,7 +55,7 @@ impl<S: Send + Sync, T: DeserializeOwned + IntoParams> FromRequestParts<S> for Q
     }
 }
 
-fn from_query<T: DeserializeOwned + IntoParams>(query: &str) -> Result<T, Problem> {
+pub(super) fn from_query<T: DeserializeOwned + IntoParams>(query: &str) -> Result<T, Problem> {
     let parameters = T::into_params(|| None);
     let is_of_type = |name: &str, wanted: &Type| {
         parameters
@@ -110,19 +110,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
         let is_json = is_json(request.headers());
-        let reading = to_bytes(request.into_body(), MAX_BODY_BYTES);
-        let body = match tokio::time::timeout(BODY_WITHIN, reading).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(error)) => return Err(unread(&error)),
-            Err(_elapsed) => {
-                let detail = format!("the body did not arrive within {} s", BODY_WITHIN.as_secs());
-                return Err(Problem::new(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "request_timeout",
-                    detail,
-                ));
-            }
-        };
+        let body = bytes(request).await?;
 
         if !body.is_empty() && !is_json {
             let detail = "the body must be JSON: `Content-Type: application/json`";
@@ -148,6 +136,23 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         }
 
         members::read(members).map(Self).map_err(unfit)
+    }
+}
+
+/// The body of a request, which has to be short and to arrive soon.
+pub(super) async fn bytes(request: Request) -> Result<Bytes, Problem> {
+    let reading = to_bytes(request.into_body(), MAX_BODY_BYTES);
+    match tokio::time::timeout(BODY_WITHIN, reading).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) => Err(unread(&error)),
+        Err(_elapsed) => {
+            let detail = format!("the body did not arrive within {} s", BODY_WITHIN.as_secs());
+            Err(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "request_timeout",
+                detail,
+            ))
+        }
     }
 }
 

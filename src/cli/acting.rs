@@ -49,11 +49,12 @@ impl Acting {
         store: &Arc<dyn ArchiveStore>,
         users: u64,
         batch: Option<&BatchId>,
+        why: Option<String>,
     ) -> Result<(), CliError> {
         if self.person.is_none() {
             return Ok(());
         }
-        let operator = self.operator(None);
+        let operator = self.operator(why);
         let change = Change {
             what,
             count: usize::try_from(users).unwrap_or(usize::MAX),

@@ -14,7 +14,7 @@ use crate::adapters::http::{ApiOptions, Grant, LocalQuotas};
 use crate::adapters::nice;
 use crate::adapters::redis::{
     RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisOperations, RedisQuotas,
-    RedisSurges, RedisUsage, RedisUsers, RedisWorkers,
+    RedisSessions, RedisSurges, RedisUsage, RedisUsers, RedisWorkers,
 };
 use crate::adapters::s3::{S3Options, S3Store};
 use crate::adapters::tutorial::Client;
@@ -22,6 +22,7 @@ use crate::address::RedisUrl;
 use crate::archive::ArchiveMemory;
 use crate::clock::Clock;
 use crate::config::{AccessKey, Archive, ArchiveLocation, CheckpointsUrl, Cxone, Queue, Settings};
+use crate::evidence_log::AnnouncingStore;
 use crate::guards::Guards;
 use crate::guards::approval::Fingerprint;
 use crate::limits::Rate;
@@ -90,7 +91,7 @@ pub(super) fn local_quotas() -> Arc<dyn Quotas> {
 }
 
 pub(super) fn checkpoints(settings: &Settings) -> Result<Arc<dyn Checkpoints>, CliError> {
-    Ok(shared(settings)?.0)
+    Ok(shared(settings, "")?.0)
 }
 
 /// What the checkpoint store has of users.
@@ -116,7 +117,7 @@ pub(super) fn user_stores(settings: &Settings) -> Result<UserStores, CliError> {
             }
         }
         CheckpointsUrl::Redis(url) => {
-            let redis = redis(url, settings);
+            let redis = redis(url, settings, "");
             UserStores {
                 checkpoints: redis.checkpoints,
                 users: redis.users,
@@ -130,7 +131,7 @@ pub(super) fn user_stores(settings: &Settings) -> Result<UserStores, CliError> {
 pub(super) type Shared = (Arc<dyn Checkpoints>, Arc<dyn Quotas>);
 
 /// What workers share: checkpoints, and quotas. An embedded store is one process's own.
-fn shared(settings: &Settings) -> Result<Shared, CliError> {
+fn shared(settings: &Settings, worker: &str) -> Result<Shared, CliError> {
     Ok(match &settings.checkpoints {
         CheckpointsUrl::Embedded(directory) => {
             let embedded = EmbeddedCheckpoints::open(directory, Clock::system())?
@@ -140,21 +141,23 @@ fn shared(settings: &Settings) -> Result<Shared, CliError> {
         CheckpointsUrl::Redis(url) => {
             let files = RedisConnection::new(url).check_files();
             files.map_err(|failure| CliError::usage(failure.text))?;
-            let redis = redis(url, settings);
+            let redis = redis(url, settings, worker);
             (redis.checkpoints, redis.quotas)
         }
     })
 }
 
 /// Everything that one Redis keeps, over one connection of its own.
-pub(super) fn redis(url: &RedisUrl, settings: &Settings) -> SharedStores {
+/// `worker`: its name, empty for a command.
+pub(super) fn redis(url: &RedisUrl, settings: &Settings, worker: &str) -> SharedStores {
     let connection = Arc::new(RedisConnection::new(url));
     let checkpoints = RedisCheckpoints::new(
         Arc::clone(&connection),
         settings.worker.lease,
         settings.retention.0,
         settings.integrity.clone(),
-    );
+    )
+    .of_worker(worker);
 
     SharedStores {
         checkpoints: Arc::new(checkpoints),
@@ -165,6 +168,10 @@ pub(super) fn redis(url: &RedisUrl, settings: &Settings) -> SharedStores {
         surges: Arc::new(RedisSurges::new(Arc::clone(&connection))),
         usage: Arc::new(RedisUsage::new(Arc::clone(&connection))),
         operations: Arc::new(RedisOperations::new(Arc::clone(&connection))),
+        sessions: Arc::new(RedisSessions::new(
+            Arc::clone(&connection),
+            settings.integrity.clone(),
+        )),
         health: Arc::new(RedisHealth::new(connection)),
     }
 }
@@ -196,7 +203,7 @@ pub(super) async fn operation_stores(settings: &Settings) -> Result<OperationSto
             }
         }
         CheckpointsUrl::Redis(url) => {
-            let redis = redis(url, settings);
+            let redis = redis(url, settings, "");
             OperationStores {
                 place: Place {
                     store,
@@ -214,7 +221,7 @@ pub(super) async fn operation_stores(settings: &Settings) -> Result<OperationSto
 pub(super) fn shared_stores(settings: &Settings) -> Option<SharedStores> {
     match &settings.checkpoints {
         CheckpointsUrl::Embedded(_) => None,
-        CheckpointsUrl::Redis(url) => Some(redis(url, settings)),
+        CheckpointsUrl::Redis(url) => Some(redis(url, settings, "")),
     }
 }
 
@@ -243,8 +250,16 @@ pub(super) async fn fleet_now(settings: &Settings, queue: Option<&Queue>) -> Opt
     Some(state)
 }
 
-/// With the key, by which records of ours are known there.
+/// With the key, by which records of ours are known there. Where the evidence log is on, it hears of each record.
 pub(super) async fn archive_store(settings: &Settings) -> Result<Arc<dyn ArchiveStore>, CliError> {
+    let store = plain_archive_store(settings).await?;
+    Ok(match &settings.evidence {
+        Some(_) => Arc::new(AnnouncingStore::new(store, Clock::system())),
+        None => store,
+    })
+}
+
+async fn plain_archive_store(settings: &Settings) -> Result<Arc<dyn ArchiveStore>, CliError> {
     let archive = &settings.archive;
     let integrity = settings.integrity.clone();
 
@@ -338,7 +353,7 @@ pub(super) async fn unproven_services(
     cxone: &Cxone,
     worker: &str,
 ) -> Result<Services, CliError> {
-    let shared = shared(settings)?;
+    let shared = shared(settings, worker)?;
     services_over(shared, settings, cxone, worker).await
 }
 

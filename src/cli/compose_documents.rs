@@ -1,18 +1,27 @@
 //! Settings made into the small files that people edit: the protected list and the people file. An object of a bucket is
-//! read with the same credentials as the archive.
+//! read with the same credentials as the archive. And into the witnesses of the evidence log.
 
 use std::sync::Arc;
 
 use super::exit::CliError;
 use crate::adapters::directory::FileDocument;
-use crate::adapters::http::KeySetUrl;
+use crate::adapters::http::{KeySetUrl, WitnessUrl};
 use crate::adapters::s3::{S3Document, S3Options, S3Store};
 use crate::address::{DocumentLocation, KeySetLocation};
 use crate::clock::Clock;
-use crate::config::{Archive, Jwt, Settings};
+use crate::config::{Archive, Evidence, Jwt, Settings};
+use crate::evidence_log::Cosigner;
 use crate::limits::ApprovalRule;
 use crate::ports::{ArchiveStore, Document, KeySet, ObjectKey};
 use crate::registers::{PeopleRegister, Place, ProtectedSource, rule_in_force as rule_in_force_in};
+
+pub(super) fn witnesses(evidence: &Evidence) -> Result<Vec<Cosigner>, CliError> {
+    let witnesses = evidence.witnesses.iter().map(|(key, url)| {
+        let witness = WitnessUrl::new(url.clone()).map_err(CliError::bad)?;
+        Ok(Cosigner::new(key.clone(), Arc::new(witness)))
+    });
+    witnesses.collect()
+}
 
 pub(super) async fn protected(settings: &Settings) -> Result<ProtectedSource, CliError> {
     Ok(match &settings.guard.protected {

@@ -13,6 +13,9 @@ mod compose_documents;
 mod dead_letters;
 mod demo;
 mod doctor;
+mod erase;
+mod evidence;
+mod evidence_writer;
 mod exit;
 mod explain;
 mod flags;
@@ -25,6 +28,7 @@ mod init;
 mod input;
 mod known_manifests;
 mod man;
+mod new_file;
 mod operations;
 mod output;
 mod pause;
@@ -123,6 +127,7 @@ enum Command {
     Surge(surge::Args),
     AuditLog(audit_log::Args),
     People(people::Args),
+    Evidence(evidence::Args),
     CheckMessage(check_message::Args),
     Topology(topology::Args),
     Doctor(doctor::Args),
@@ -229,6 +234,7 @@ async fn dispatch(
         Command::Plan(args) => Box::pin(plan::run(args, &sources())).await,
         Command::AuditLog(args) => audit_log::run(args, &Settings::read(&sources())?).await,
         Command::People(args) => people::run(args, &Settings::read(&sources())?).await,
+        Command::Evidence(args) => evidence::run(args, sources).await,
         Command::CheckMessage(args) => check_message::run(args),
         Command::Topology(args) => {
             topology::run(

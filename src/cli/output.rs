@@ -90,6 +90,11 @@ pub(super) fn say_fleet(fleet: Option<&Fleet>) {
     text.lines().for_each(say);
 }
 
+/// Writes a document that has to stay byte for byte as it is, without its last line feed.
+pub(super) fn verbatim(document: &str) {
+    write_line(document);
+}
+
 /// Writes to standard output. A closed pipe (`| head`) is not an error.
 pub(super) fn say(text: impl Into<Shown>) {
     write_line(&fitted(text.into().as_str()));

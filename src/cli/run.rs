@@ -172,10 +172,11 @@ async fn record(
     users: &Users,
     args: &Args,
 ) -> Result<(), CliError> {
-    let batch = args.input.batch_id.as_ref();
     let store = &services.archive_store;
+    let batch = args.input.batch_id.as_ref();
+    let why = args.input.reason.clone();
     acting
-        .record("run", store, users.checked.users, batch)
+        .record("run", store, users.checked.users, batch, why)
         .await
 }
 

@@ -80,6 +80,8 @@ pub(super) async fn run(args: &Args, settings: &AnySettings) -> Result<Exit, Cli
     });
     let filter = UserFilter {
         why: None,
+        dead_letter: false,
+        asked_before: None,
         id_begins: None,
         access: args.access,
         state: state.transpose()?,

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::compose;
 use super::compose_documents;
+use super::evidence_writer::evidence_log;
 use super::exit::{CliError, Exit};
 use crate::admin::{
-    self, Access, Api, Deployment, JwtRules, JwtVerifier, ProcessState as _, ShownSetting,
+    self, Access, Api, Deployment, JwtRules, JwtVerifier, KnownLog, ProcessState as _, ShownSetting,
 };
 use crate::clock::Clock;
 use crate::config::{self, Cxone, Guard, Jwt, Settings, Sources, WorkerSettings};
@@ -25,6 +26,7 @@ use crate::ports::operations::OperationLine;
 use crate::ports::queue::Broker;
 use crate::ports::{Heartbeat, SharedStores, WorkerRegistry};
 use crate::registers::PeopleWatch;
+use crate::signed_note::SigningKeys;
 use crate::steps::{ApprovalGuard, RequestLimit, Services, SurgeWatch};
 use crate::telemetry::{Telemetry, instance, metrics};
 use crate::worker::{
@@ -88,6 +90,7 @@ pub(super) async fn run(
     ));
     let process = Arc::new(Process::new(&worker, &shutdown.draining, &services));
 
+    let _logging = evidence_log(&settings, &services, &name)?;
     let executor = executor(&name, &services, &stores, &broker);
     let listen = settings.admin.listen;
     let api = Api::new(
@@ -223,6 +226,16 @@ fn deployment(sources: &Sources, settings: &Settings, cxone: &Cxone) -> Deployme
     let shown = config::show(sources).into_iter();
     Deployment {
         environment: settings.admin.name.clone(),
+        origin: settings.admin.origin.clone(),
+        evidence_log: settings.evidence.as_ref().map(|log| KnownLog {
+            origin: log.origin.clone(),
+            verifiers: log
+                .keys
+                .iter()
+                .flat_map(SigningKeys::verifiers)
+                .cloned()
+                .collect(),
+        }),
         rates: [
             (QuotaClass::Routing, cxone.rate_routing),
             (QuotaClass::Scim, cxone.rate_scim),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::reader::Reader;
 use super::table;
-use crate::address::{DocumentLocation, KeySetLocation};
+use crate::address::{DocumentLocation, KeySetLocation, WebOrigin};
 use crate::printable;
 use crate::secret::Secret;
 
@@ -38,6 +38,8 @@ pub(crate) struct Admin {
     pub break_glass_key: Option<Secret>,
     /// The environment's name.
     pub name: Option<String>,
+    /// Where browsers see the console.
+    pub origin: Option<WebOrigin>,
 }
 
 impl Admin {
@@ -57,6 +59,7 @@ impl Admin {
         let person_key = reader.get(&table::PERSON_KEY, self::token);
         let break_glass_key = reader.get(&table::BREAK_GLASS_KEY, self::token);
         let name = reader.get(&table::ADMIN_NAME, name);
+        let origin = reader.get(&table::ADMIN_ORIGIN, WebOrigin::parse);
         let listen = reader.get(&table::ADMIN_LISTEN, listen)?;
 
         let no_token = reader.is_unset(&table::ADMIN_TOKEN)
@@ -93,6 +96,7 @@ impl Admin {
             person_key,
             break_glass_key,
             name,
+            origin,
         })
     }
 }

@@ -6,8 +6,8 @@ use super::resolve::{Entry, State, resolve};
 use super::setting::{Profile, Unset};
 use super::sources::Sources;
 use super::{
-    Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Guard, Queue, Worker, integrity,
-    runbook, table,
+    Admin, Archive, CheckpointsRetention, CheckpointsUrl, Cxone, Evidence, Guard, Queue, Worker,
+    evidence, integrity, runbook, table,
 };
 use crate::address::RunbookUrl;
 use crate::integrity::Integrity;
@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub guard: Guard,
     /// `OFFBOARDER_INTEGRITY_KEY`.
     pub integrity: Integrity,
+    /// `OFFBOARDER_EVIDENCE_…`.
+    pub evidence: Option<Evidence>,
     /// `OFFBOARDER_ADMIN_…`.
     pub admin: Admin,
     /// `OFFBOARDER_RUNBOOK_URL`.
@@ -167,6 +169,7 @@ struct Draft {
     worker: Option<Worker>,
     guard: Option<Guard>,
     integrity: Option<Secret>,
+    evidence: Option<Evidence>,
     admin: Option<Admin>,
     runbook: Option<RunbookUrl>,
 }
@@ -183,6 +186,7 @@ impl Draft {
         let worker = Worker::read(&mut reader);
         let guard = Guard::read(&mut reader);
         let integrity = integrity::read(&mut reader);
+        let evidence = evidence::read(&mut reader);
         let admin = Admin::read(&mut reader);
         let runbook = runbook::read(&mut reader);
         let faults = reader.faults;
@@ -200,6 +204,7 @@ impl Draft {
             worker,
             guard,
             integrity,
+            evidence,
             admin,
             runbook,
         }
@@ -262,6 +267,7 @@ impl Draft {
                 worker: demanded(self.worker)?,
                 guard: demanded(self.guard)?,
                 integrity: Integrity::new(self.integrity.as_ref()),
+                evidence: self.evidence,
                 admin: demanded(self.admin)?,
                 runbook: self.runbook,
             },

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::machine::LegalHold;
+
 /// A hold that was set or lifted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Hold {
@@ -20,6 +22,16 @@ pub(crate) struct Hold {
     /// Objects that we did not write; with this record they no longer put the user on hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "passesOver")]
     pub passes_over: Vec<String>,
+}
+
+impl From<Hold> for LegalHold {
+    fn from(hold: Hold) -> Self {
+        Self {
+            at: (!hold.is_doubtful()).then_some(hold.at),
+            who: hold.who,
+            why: hold.why,
+        }
+    }
 }
 
 impl Hold {

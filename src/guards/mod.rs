@@ -30,7 +30,7 @@ pub(crate) enum Verdict {
         why: Pause,
     },
     /// A legal hold: this user is not deleted.
-    Held,
+    Held(Hold),
 }
 
 /// The settings that hold deletions back.
@@ -56,11 +56,11 @@ impl Guards {
         &self,
         request: &Request,
         deactivated_at: Timestamp,
-        hold: Option<&Hold>,
+        hold: Option<Hold>,
         now: Timestamp,
     ) -> Verdict {
-        if hold.is_some_and(|hold| hold.held) {
-            return Verdict::Held;
+        if let Some(hold) = hold.filter(|hold| hold.held) {
+            return Verdict::Held(hold);
         }
         // Without a grace period there is no wait, even if the clock of the worker that deactivated
         // the user was ahead.
@@ -130,8 +130,8 @@ mod tests {
             passes_over: Vec::new(),
         };
         let verdict =
-            |hold: &Hold| guards.on_deletion(&Request::default(), at(0), Some(hold), at(1));
-        assert_eq!(verdict(&hold(true)), Verdict::Held);
-        assert_eq!(verdict(&hold(false)), Verdict::Proceed);
+            |held| guards.on_deletion(&Request::default(), at(0), Some(hold(held)), at(1));
+        assert_eq!(verdict(true), Verdict::Held(hold(true)));
+        assert_eq!(verdict(false), Verdict::Proceed);
     }
 }

@@ -17,6 +17,9 @@ use crate::profile::TenantProfile;
 /// The version of the stored form. A release refuses a newer version and does not touch the record.
 pub(crate) const SCHEMA: u32 = 1;
 
+/// At most that many processes of one off-boarding are named, the last ones: a user who waits for weeks is taken by many.
+const MOST_WORKERS: usize = 50;
+
 /// Everything that is known of a user's off-boarding: what a worker needs to continue where another
 /// stopped, and what `status` shows. It holds no secret, no name and no conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,6 +40,9 @@ pub(crate) struct Checkpoint {
     /// A before-image of that revision is stored, so that it is decided once whether the user is deleted or reactivated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub before_image: bool,
+    /// An archive of that revision was stored before this run, which has no checkpoint of it: the access had been removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived_before: bool,
     /// The manifest before this one.
     #[serde(default)]
     pub previous: Option<ManifestRef>,
@@ -48,6 +54,9 @@ pub(crate) struct Checkpoint {
     /// One for each completed step, in order.
     pub steps: Vec<StepRecord>,
     pub step: StepInProgress,
+    /// The processes that took the user for this off-boarding, each once; the one that took it last comes last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<String>,
     /// Failed attempts since the job began or was replayed.
     pub attempts: u32,
     /// The last failure, for people.
@@ -137,12 +146,14 @@ impl Checkpoint {
             revision: 1,
             evidence_revision: 1,
             before_image: false,
+            archived_before: false,
             previous: None,
             answered: Vec::new(),
             request,
             state: State::Received,
             steps: Vec::new(),
             step: StepInProgress::new(now),
+            workers: Vec::new(),
             attempts: 0,
             last_failure: None,
             waiting_until: None,
@@ -225,15 +236,29 @@ impl Checkpoint {
     pub(crate) fn adopt(&mut self, evidence: &PriorEvidence) {
         let is_same = self.evidence_revision == evidence.evidence_revision;
         self.before_image = evidence.before_image || (is_same && self.before_image);
+        self.archived_before = false;
         self.revision = evidence.revision;
         self.evidence_revision = evidence.evidence_revision;
         self.previous.clone_from(&evidence.previous);
         self.request = evidence.request.clone();
         self.steps.clone_from(&evidence.steps);
+        let since = std::mem::replace(&mut self.workers, evidence.workers.clone());
+        self.taken_by(since);
+    }
+
+    /// Notes the processes that took the user, in their order.
+    pub(crate) fn taken_by(&mut self, workers: impl IntoIterator<Item = String>) {
+        for worker in workers {
+            self.workers.retain(|known| *known != worker);
+            self.workers.push(worker);
+        }
+        let surplus = self.workers.len().saturating_sub(MOST_WORKERS);
+        self.workers.drain(..surplus);
     }
 
     pub(crate) fn begin(&mut self, beginning: Beginning) {
         self.before_image &= self.evidence_revision == beginning.revision;
+        self.archived_before = beginning.archived;
         self.evidence_revision = beginning.revision;
         self.revision = beginning.revision;
         self.previous = beginning.previous;
@@ -250,9 +275,12 @@ impl Checkpoint {
         if whole {
             self.evidence_revision = self.revision;
             self.before_image = false;
+            self.archived_before = false;
         }
 
         self.steps.retain(|step| !step.state.is_terminal());
+        // This run's own process took the user last.
+        self.workers.drain(..self.workers.len().saturating_sub(1));
         self.answered.extend(self.request.message_sha256.take());
         self.request = request;
         self.attempts = 0;

@@ -123,3 +123,34 @@ fn an_order_after_a_cancelled_archive_begins_a_revision_of_its_own() {
     // A deletion that was only tried again has its manifest, and the user who came back is read.
     assert_eq!(revisions(archived, 1), (2, 1));
 }
+
+#[test]
+fn the_processes_that_took_a_user_are_named_once_in_their_order() {
+    let user_id = "3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11".parse().unwrap();
+    let mut checkpoint = Checkpoint::new(user_id, Request::default(), Timestamp::UNIX_EPOCH);
+    let names = |names: &[&str]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
+    checkpoint.taken_by(names(&["a", "b", "a", "c", "b"]));
+    assert_eq!(checkpoint.workers, ["a", "c", "b"]);
+
+    let mut lost = Checkpoint::new(user_id, Request::default(), Timestamp::UNIX_EPOCH);
+    lost.taken_by(names(&["d"]));
+    let evidence = PriorEvidence {
+        profile: TenantProfile::default(),
+        revision: 1,
+        evidence_revision: 1,
+        before_image: false,
+        previous: None,
+        request: Request::default(),
+        steps: Vec::new(),
+        workers: checkpoint.workers.clone(),
+        state: State::Received,
+    };
+    lost.adopt(&evidence);
+    assert_eq!(lost.workers, ["a", "c", "b", "d"]);
+    lost.revise(true, Request::default(), Timestamp::UNIX_EPOCH);
+    assert_eq!(lost.workers, ["d"], "the others did the one before");
+
+    let many: Vec<String> = (0..60).map(|number| number.to_string()).collect();
+    checkpoint.taken_by(many.clone());
+    assert_eq!(checkpoint.workers, many[10..]);
+}

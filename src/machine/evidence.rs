@@ -1,5 +1,7 @@
 //! What was observed on the way. Checkpoints keep it, and the manifest is made of it.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -168,6 +170,36 @@ pub(crate) struct Deletion {
     /// When a read of the user was answered with 404 or 410.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub confirmed_at: Option<Timestamp>,
+    /// The legal hold that prevented it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<LegalHold>,
+}
+
+/// A legal hold that prevented a deletion, as it was read then.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub(crate) struct LegalHold {
+    /// The operator who set the hold; `unknown` where the records of the user's holds are in doubt.
+    pub who: String,
+    /// Why, in the words of that operator, or what is in doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// When the hold was set.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+impl fmt::Display for LegalHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a legal hold of {}", self.who)?;
+        if let Some(at) = self.at {
+            write!(f, " since {at}")?;
+        }
+        match &self.why {
+            Some(why) => write!(f, ": {why}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Deletion {
@@ -179,6 +211,15 @@ impl Deletion {
             code: None,
             at: None,
             confirmed_at: None,
+            hold: None,
+        }
+    }
+
+    /// A legal hold prevented it.
+    pub(crate) fn held(hold: LegalHold) -> Self {
+        Self {
+            hold: Some(hold),
+            ..Self::without_call(DeletionOutcome::Held)
         }
     }
 }
@@ -200,4 +241,6 @@ pub(crate) struct Beginning {
     pub revision: u32,
     /// The manifest of the revision before.
     pub previous: Option<ManifestRef>,
+    /// An archive of that revision is stored, so an earlier run had removed the access.
+    pub archived: bool,
 }

@@ -28,8 +28,8 @@ pub(crate) use context::Context;
 pub(crate) use effect::{Delay, Effect, Step, Verdict};
 pub(crate) use event::{Event, Pause};
 pub(crate) use evidence::{
-    AccessRemoved, Archive, Beginning, Call, Deletion, DeletionOutcome, ManifestRef, QueuesCleared,
-    Residual, RetentionMark, Seal,
+    AccessRemoved, Archive, Beginning, Call, Deletion, DeletionOutcome, LegalHold, ManifestRef,
+    QueuesCleared, Residual, RetentionMark, Seal,
 };
 pub(crate) use prior_evidence::{PriorEvidence, StepRecord};
 pub(crate) use retry::RetryPolicy;

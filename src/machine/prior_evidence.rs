@@ -42,6 +42,8 @@ pub(crate) struct PriorEvidence {
     /// The request that the earlier run answered.
     pub request: Request,
     pub steps: Vec<StepRecord>,
+    /// See [`super::Checkpoint::workers`].
+    pub workers: Vec<String>,
     /// `Archived` and sealed, or `Deleted` or `DeactivatedOnly` with a stored manifest.
     pub state: State,
 }

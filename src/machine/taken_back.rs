@@ -63,6 +63,7 @@ impl Checkpoint {
         self.revision = self.revision.max(self.evidence_revision).saturating_add(1);
         self.evidence_revision = self.revision;
         self.before_image = false;
+        self.archived_before = false;
     }
 
     /// Notes that the user is reactivated: nothing of this off-boarding counts any more, and a request that is made later

@@ -90,6 +90,9 @@ pub(crate) struct Manifest {
     /// What a person still has to check.
     pub residual: Vec<Residual>,
     pub actor: Actor,
+    /// Every process that took the user for this off-boarding, each once; the one that took it last comes last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<String>,
 }
 
 impl Manifest {
@@ -168,6 +171,7 @@ impl Manifest {
             deletion: deletion.clone(),
             residual: access.queues.residual.clone(),
             actor: actor.clone(),
+            workers: checkpoint.workers.clone(),
         }
     }
 
@@ -210,9 +214,12 @@ fn why_not_deleted(deletion: &Deletion, queues_cleared: bool, preset: &Preset) -
         DeletionOutcome::Held if !queues_cleared => {
             Some("queue assignments are left over; see residual".to_owned())
         }
-        DeletionOutcome::Held => {
-            Some("a legal hold: `offboarder hold list` says whose and why".to_owned())
-        }
+        DeletionOutcome::Held => Some(
+            deletion
+                .hold
+                .as_ref()
+                .map_or_else(|| "a legal hold".to_owned(), ToString::to_string),
+        ),
     }
 }
 

@@ -17,3 +17,6 @@ pub(crate) use keys::{
 };
 pub(crate) use object_key::ObjectKey;
 pub(crate) use seal::SealDocument;
+
+#[cfg(test)]
+mod page_tests;

@@ -24,4 +24,7 @@ pub(crate) struct SealDocument {
     pub access: AccessRemoved,
     /// The archive that must exist when the DELETE is sent.
     pub archive: Archive,
+    /// See [`crate::machine::Checkpoint::workers`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<String>,
 }

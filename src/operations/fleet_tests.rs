@@ -13,22 +13,11 @@ fn before(seconds: i64) -> Timestamp {
 
 fn worker(name: &str, causes: &[&str]) -> LiveWorker {
     let worker = Heartbeat {
-        name: name.to_owned(),
-        version: "0.1.0".to_owned(),
         since: before(600),
-        listen: "127.0.0.1:9464".parse().unwrap(),
-        concurrency: 8,
-        in_flight: 0,
         ready: causes.is_empty(),
         causes: causes.iter().map(|cause| (*cause).to_owned()).collect(),
-        draining: false,
         not_ready_since: (!causes.is_empty()).then(|| before(40)),
-        lanes: None,
-        waiting_for_deletion_rate_limit: 0,
-        waiting_for_request_limit: 0,
-        waiting_for_approval: 0,
-        oldest_job: None,
-        does_operations: true,
+        ..Heartbeat::sample(name)
     };
     LiveWorker {
         worker,

@@ -6,6 +6,7 @@ pub(crate) mod batch_pause;
 pub(crate) mod batches;
 pub(crate) mod cancel;
 pub(crate) mod dead_letters;
+pub(crate) mod erasure;
 pub(crate) mod evidence;
 pub(crate) mod find;
 pub(crate) mod fleet;

@@ -11,20 +11,21 @@ use super::batches::{UnderWayBatches, under_way};
 use super::dead_letters::{DeadLetterError, GroupCounts, count_groups};
 use super::fleet::{Fleet, FleetSources, fleet};
 use super::part::{Part, WhyUnknown, within};
+use super::plans::{PlanDesk, PlanError, WaitingPlans};
 use super::series::{ClassRates, LastHour, last_hour};
 use super::stops::stops;
 use super::users::{AccessTotal, access_total};
-use crate::clock::Clock;
+use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
-use crate::ports::{ArchiveStore, SharedStores};
 use crate::registers::audit_log::{AuditEntry, AuditLog};
+use crate::steps::Services;
 
 /// The time limit of each part: the others must not wait for a service that hangs.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 /// A scan of the dead-letter queue takes longer.
 const SCANNED_WITHIN: Duration = Duration::from_secs(15);
-/// A scan hides the dead letters from others for a moment, so it is not repeated with each overview.
-const GROUPS_LAST_SECONDS: i64 = 15;
+/// A scan hides the dead letters from others for a moment, and plans are many objects, so neither is read for each overview.
+const COSTLY_PARTS_LAST_SECONDS: i64 = 15;
 const AUDIT_ENTRIES: usize = 5;
 
 /// The deployment now
@@ -42,6 +43,8 @@ pub(crate) struct DeploymentOverview {
     pub access: Part<AccessTotal>,
     /// The groups of dead letters; up to 15 seconds older than the rest.
     pub dead_letter_groups: Part<GroupCounts>,
+    /// The plans that wait for an approval; up to 15 seconds older than the rest.
+    pub plans: Part<WaitingPlans>,
     /// The batches that are not finished.
     pub batches: Part<UnderWayBatches>,
     /// What the workers did in the last hour.
@@ -55,10 +58,9 @@ pub(crate) struct OverviewSources<'a> {
     pub environment: Option<&'a str>,
     pub fleet: &'a FleetSources,
     pub stores: &'a SharedStores,
-    pub archive_store: &'a Arc<dyn ArchiveStore>,
+    pub services: &'a Services,
     pub broker: &'a dyn Broker,
     pub rates: &'a ClassRates,
-    pub clock: &'a Clock,
 }
 
 /// Reads the overview. What cannot be read is a part that says so, with what it was in the overview `before`.
@@ -66,20 +68,23 @@ pub(crate) async fn overview(
     sources: &OverviewSources<'_>,
     before: Option<&DeploymentOverview>,
 ) -> DeploymentOverview {
-    let now = sources.clock.now();
+    let services = sources.services;
+    let now = services.clock.now();
     let stores = sources.stores;
     let groups_before = before.map(|before| &before.dead_letter_groups);
-    let log = AuditLog::new(Arc::clone(sources.archive_store), sources.clock.clone());
+    let plans_before = before.map(|before| &before.plans);
+    let log = AuditLog::new(Arc::clone(&services.archive_store), services.clock.clone());
 
     let batches = async {
         let stops = stops(sources.fleet, now).await;
         under_way(&*stores.batches, &stops, now).await
     };
 
-    let (fleet, access, groups, batches, hour, entries) = tokio::join!(
+    let (fleet, access, groups, plans, batches, hour, entries) = tokio::join!(
         fleet(sources.fleet, now),
         within(READ_WITHIN, access_total(&*stores.users)),
         groups(sources, groups_before, now),
+        plans(services, plans_before, now),
         within(READ_WITHIN, batches),
         within(READ_WITHIN, counted(sources, now)),
         within(READ_WITHIN, log.list(None, AUDIT_ENTRIES)),
@@ -97,6 +102,7 @@ pub(crate) async fn overview(
         fleet,
         access: Part::of(access, before.map(|before| &before.access), now),
         dead_letter_groups: groups,
+        plans,
         batches,
         last_hour: Part::of(hour, before.map(|before| &before.last_hour), now),
         audit_log: Part::of(entries, before.map(|before| &before.audit_log), now),
@@ -108,16 +114,53 @@ async fn groups(
     before: Option<&Part<GroupCounts>>,
     now: Timestamp,
 ) -> Part<GroupCounts> {
-    let is_fresh = |part: &&Part<GroupCounts>| {
-        let age = part.as_of.map(|as_of| now.duration_since(as_of).as_secs());
-        part.unknown.is_none() && age.is_some_and(|age| age < GROUPS_LAST_SECONDS)
-    };
-    if let Some(fresh) = before.filter(is_fresh) {
+    if let Some(fresh) = before.filter(|part| is_fresh(part, now)) {
         return fresh.clone();
     }
     let checkpoints = &*sources.stores.checkpoints;
-    let counting = count_groups(sources.broker, checkpoints, &**sources.archive_store, now);
+    let store = &*sources.services.archive_store;
+    let counting = count_groups(sources.broker, checkpoints, store, now);
     Part::of(within(SCANNED_WITHIN, counting).await, before, now)
+}
+
+fn is_fresh<T>(part: &Part<T>, now: Timestamp) -> bool {
+    let age = part.as_of.map(|as_of| now.duration_since(as_of).as_secs());
+    part.unknown.is_none() && age.is_some_and(|age| age < COSTLY_PARTS_LAST_SECONDS)
+}
+
+async fn plans(
+    services: &Services,
+    before: Option<&Part<WaitingPlans>>,
+    now: Timestamp,
+) -> Part<WaitingPlans> {
+    if let Some(fresh) = before.filter(|part| is_fresh(part, now)) {
+        return fresh.clone();
+    }
+    let counting = async {
+        let people = match services.approval.people() {
+            Some(people) => people.now()?,
+            None => Arc::default(),
+        };
+        let desk = PlanDesk {
+            store: &services.archive_store,
+            people: &people,
+            rule: services.approval_rule().await?,
+            clock: &services.clock,
+        };
+        desk.waiting().await
+    };
+    Part::of(within(READ_WITHIN, counting).await, before, now)
+}
+
+impl From<PlanError> for WhyUnknown {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Failed(failure) => failure.into(),
+            other @ (PlanError::NoSuchPlan(_) | PlanError::Refused(..)) => {
+                Self::new("internal", other.to_string())
+            }
+        }
+    }
 }
 
 async fn counted(sources: &OverviewSources<'_>, now: Timestamp) -> Result<LastHour, WhyUnknown> {

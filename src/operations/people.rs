@@ -161,7 +161,8 @@ impl<'a> PeopleFile<'a> {
         // `changed` was read back, so that it is one that can be parsed.
         if !People::parse(&changed).is_ok_and(|people| has_admin(&people)) {
             return Err(PeopleError::Refused(
-                "then nobody with a key may add or remove people; add an admin with a key first"
+                "nothing was changed: afterwards nobody with a key could add or remove people; an admin with a key comes first \
+                 (`offboarder people add NAME --role admin`), and the last one stays"
                     .to_owned(),
             ));
         }

@@ -196,7 +196,7 @@ async fn ask_guards(
                 plan.guard = Some(Pause::NotApproved.to_string());
             }
         }
-        Ok(Verdict::Held) => {
+        Ok(Verdict::Held(_hold)) => {
             plan.end = End::Held;
             plan.guard = Some("on legal hold (offboarder hold list)".to_owned());
         }

@@ -4,6 +4,11 @@ use crate::failure::Code;
 
 const RUNBOOK: &str = include_str!("../../docs/operations/runbook.md");
 
+/// All of it, as Markdown.
+pub(crate) const fn text() -> &'static str {
+    RUNBOOK
+}
+
 /// A section of the runbook: about a code, a reason or an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Section {

@@ -7,10 +7,8 @@ const BOB: &str = "offboarder_bob-bob-bob-bob-bob-bob-bob-bob-bob";
 
 fn person(name: &str, role: Role, key: &str) -> Person {
     Person {
-        name: name.to_owned(),
-        role,
         key: Some(KeyDigest::of(key)),
-        break_glass_key: None,
+        ..Person::keyless(name, role)
     }
 }
 

@@ -21,6 +21,12 @@ impl KeyDigest {
         Some(Self(digest))
     }
 
+    /// Says which key it is, and nothing that helps to find it.
+    pub(crate) fn mark(&self) -> String {
+        let digest = Sha256::digest(self.0);
+        hex::encode(digest.get(..8).unwrap_or(&digest))
+    }
+
     pub(super) fn hex(&self) -> String {
         hex::encode(self.0)
     }
@@ -34,6 +40,18 @@ pub(crate) struct Person {
     pub key: Option<KeyDigest>,
     /// An admin's second key, which approves a plan without anybody else.
     pub break_glass_key: Option<KeyDigest>,
+}
+
+#[cfg(test)]
+impl Person {
+    pub(crate) fn keyless(name: &str, role: Role) -> Self {
+        Self {
+            name: name.to_owned(),
+            role,
+            key: None,
+            break_glass_key: None,
+        }
+    }
 }
 
 /// Whether this can be the name of a person: it is shown in logs and in the audit log, and a proxy names it in a claim.

@@ -38,6 +38,8 @@ pub(crate) enum Claim {
         /// How many claims just before this one were never released: workers died while they worked
         /// on this user.
         deaths: u32,
+        /// The processes that took the user since the last save, as far as the store knows, in their order.
+        workers: Vec<String>,
     },
     /// Another worker has the lease.
     Held {

@@ -14,6 +14,7 @@ mod page;
 pub(crate) mod queue;
 mod quotas;
 mod replays;
+pub(crate) mod sessions;
 mod shared;
 mod store_health;
 mod surges;
@@ -21,6 +22,7 @@ mod survey;
 mod tenant;
 pub(crate) mod usage;
 pub(crate) mod users;
+mod witness;
 mod worker_registry;
 
 pub(crate) use crate::limits::QuotaClass;
@@ -49,4 +51,5 @@ pub(crate) use tenant::{
     GivenBack, ReadFacts, ReadyDeletion, RefusalCause, RefusedRead, RoutingWrites, StepCalls,
     Tenant, TenantRead, UNKNOWN_ROUTING, keep,
 };
+pub(crate) use witness::{Witness, WitnessAnswer};
 pub(crate) use worker_registry::{Heartbeat, LaneSlots, Lanes, LiveWorker, SILENT, WorkerRegistry};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::batches::Batches;
 use super::operations::Operations;
+use super::sessions::Sessions;
 use super::usage::Usage;
 use super::users::UserIndex;
 use super::{CheckpointHealth, Checkpoints, Quotas, Surges, WorkerRegistry};
@@ -20,5 +21,6 @@ pub(crate) struct SharedStores {
     pub surges: Arc<dyn Surges>,
     pub usage: Arc<dyn Usage>,
     pub operations: Arc<dyn Operations>,
+    pub sessions: Arc<dyn Sessions>,
     pub health: Arc<dyn CheckpointHealth>,
 }

@@ -75,6 +75,31 @@ pub(crate) struct Heartbeat {
     pub does_operations: bool,
 }
 
+#[cfg(test)]
+impl Heartbeat {
+    /// Of a worker that is ready and idle.
+    pub(crate) fn sample(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: "0.1.0".to_owned(),
+            since: Timestamp::UNIX_EPOCH,
+            listen: ([127, 0, 0, 1], 9464).into(),
+            concurrency: 8,
+            in_flight: 0,
+            ready: true,
+            causes: Vec::new(),
+            draining: false,
+            not_ready_since: None,
+            lanes: None,
+            waiting_for_deletion_rate_limit: 0,
+            waiting_for_request_limit: 0,
+            waiting_for_approval: 0,
+            oldest_job: None,
+            does_operations: true,
+        }
+    }
+}
+
 /// The slots of a worker, by lane
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -3,6 +3,7 @@
 
 mod approval_rule;
 pub(crate) mod audit_log;
+mod erasure;
 mod group;
 mod hold;
 mod let_on;
@@ -21,13 +22,14 @@ mod stop_register;
 
 pub(crate) use approval_rule::weaken_rule;
 pub(crate) use approval_rule::{RuleInForce, keep_rule, rule_in_force};
+pub(crate) use erasure::{Erasure, Erasures, erasures, order_erasure};
 pub(crate) use group::{Decision, GroupRecord, StoredGroup, decide, stored_group, stored_groups};
 pub(crate) use hold::{HoldRecords, OnHold, hold_of, hold_of_noted, set_hold};
 pub(crate) use let_on::{let_on, let_on_until};
 pub(crate) use operation::{
     read_end, read_operation, read_stop, store_end, store_operation, store_stop, stored_operations,
 };
-pub(crate) use order::{Order, Orders, USERS_IN_PART, store_part};
+pub(crate) use order::{Order, OrderedUsers, Orders, USERS_IN_PART, all_orders, store_part};
 pub(crate) use pause::{PauseRecord, PauseState, pause_in_force, pause_state, set_pause};
 pub(crate) use people::{MAX_PEOPLE_BYTES, PeopleRegister, PeopleWatch};
 pub(crate) use place::Place;

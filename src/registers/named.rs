@@ -32,6 +32,12 @@ impl NamedObjects {
         ObjectKey(format!("{}{name}.json", self.prefix))
     }
 
+    /// The name in a key; `None` for the key of another object.
+    pub(super) fn name<N: FromStr>(&self, key: &ObjectKey) -> Option<N> {
+        let name = key.as_str().strip_prefix(self.prefix)?;
+        name.strip_suffix(".json")?.parse().ok()
+    }
+
     /// Stores this body, which is a JSON object, and answers with its name.
     pub(super) async fn store<N: Display + FromStr<Err = &'static str>>(
         &self,

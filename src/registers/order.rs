@@ -1,8 +1,10 @@
 //! Orders of `submit`: who asked for which users, why and when. Parts of a bounded size, each an object that is written
 //! once, `_order_{name}.json`. A message names its part, and workers check that the part names the user.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
@@ -18,6 +20,8 @@ use crate::ports::ArchiveStore;
 pub(crate) const USERS_IN_PART: usize = 10_000;
 /// How many parts a worker keeps in memory, of up to 160 kB each.
 const PARTS_KEPT: usize = 64;
+/// How many parts are read at once to list them all.
+const READS_AT_ONCE: usize = 16;
 
 const PARTS: NamedObjects = NamedObjects {
     prefix: "_order_",
@@ -143,6 +147,45 @@ impl Orders {
             Err(_place) => Err(refused(store, name, "which does not name this user")),
         }
     }
+}
+
+/// What was ordered of one user, in the order of time.
+pub(crate) type OrderedUsers = BTreeMap<UserId, Vec<(OrderName, Arc<Order>)>>;
+
+/// Reads all orders. Those that do not count are listed by their full keys, with the reason.
+pub(crate) async fn all_orders(
+    store: &dyn ArchiveStore,
+) -> Result<(OrderedUsers, Vec<String>), Failure> {
+    let keys = store.keys(PARTS.prefix).await?;
+    let names = keys.iter().filter_map(|key| PARTS.name(key));
+    let names: Vec<OrderName> = names.collect();
+    let mut reading = stream::iter(names)
+        .map(|name| async move {
+            let read: Result<Part, NotNamed> = PARTS.read(store, &name).await?;
+            Ok::<_, Failure>((name, read))
+        })
+        .buffer_unordered(READS_AT_ONCE);
+    let mut users = OrderedUsers::new();
+    let mut odd = Vec::new();
+    while let Some(read) = reading.try_next().await? {
+        match read {
+            (name, Ok(part)) => {
+                let order = Arc::new(part.order);
+                for user_id in part.ids {
+                    let of_user = users.entry(user_id).or_default();
+                    of_user.push((name.clone(), Arc::clone(&order)));
+                }
+            }
+            (name, Err(NotNamed(why))) => {
+                odd.push(format!("{}, {why}", store.full_key(&PARTS.key(&name))));
+            }
+        }
+    }
+    for orders in users.values_mut() {
+        orders.sort_by_key(|order| order.1.at);
+    }
+    odd.sort();
+    Ok((users, odd))
 }
 
 async fn read(store: &dyn ArchiveStore, name: &OrderName) -> Result<Arc<OrderPart>, Failure> {

@@ -11,7 +11,7 @@ use crate::failpoint::time_scaled;
 use crate::failure::Class;
 use crate::guards::End;
 use crate::guards::approval::{
-    Approved, NotApproved, PlanKind, PlannedUser, Question, is_stale, judge,
+    Approved, Moved, NotApproved, PlanKind, PlannedUser, Question, is_stale, judge,
 };
 use crate::job::{Job, PlanName, UserId};
 use crate::limits::ApprovalRule;
@@ -275,17 +275,52 @@ async fn moved(
     };
 
     let why = moved.as_text();
+    let counted = Some((plan.acts.moved.len() as u64, plan.plan.totals.delete));
+    note_moved(services, &plan.name, user_id, &why, counted).await?;
+    Ok(Some(why))
+}
+
+/// Before the access is removed again from a user who is active, and of whom the archive shows that an earlier run had
+/// removed it: notes this, if the order names a plan. The plan did not see it, and after the write no read shows it.
+pub(super) async fn note_return(services: &Services, job: &Job) -> Result<(), Stopped> {
+    let Some(order) = &job.request.order else {
+        return Ok(());
+    };
+    let store = &*services.archive_store;
+    let user_id = job.user_id;
+    let order = services.orders.check(store, order, user_id).await?;
+    let Some(name) = &order.plan else {
+        return Ok(());
+    };
+    let plan = services.approval.plans.now(store, name).await?;
+    // A plan that was altered permits nothing, and says nothing about how many users it deletes.
+    let counted = plan.ok().filter(|plan| !plan.acts.moved.contains(&user_id));
+    let counted = counted.map(|plan| (plan.acts.moved.len() as u64, plan.plan.totals.delete));
+    note_moved(services, name, user_id, &Moved::Active.as_text(), counted).await
+}
+
+/// Stores that the user moved, and that the plan as a whole stops if too many did. `counted`: how many moved before, of
+/// how many deletions.
+async fn note_moved(
+    services: &Services,
+    name: &PlanName,
+    user_id: UserId,
+    why: &str,
+    counted: Option<(u64, u64)>,
+) -> Result<(), Stopped> {
     let store = &*services.archive_store;
     let at = services.clock.now();
-    mark_moved(store, &plan.name, user_id, at, why.clone()).await?;
-    tracing::warn!(%user_id, plan = %plan.name, why, "the user is not as the approved plan saw the user: not deleted");
-    let count = plan.acts.moved.len() as u64 + 1;
-    if is_stale(count, plan.plan.totals.delete) {
+    mark_moved(store, name, user_id, at, why.to_owned()).await?;
+    tracing::warn!(%user_id, plan = %name, why, "the user is not as the approved plan saw the user: not deleted");
+    if let Some((moved, deletions)) = counted
+        && is_stale(moved + 1, deletions)
+    {
+        let count = moved + 1;
         let text = format!("{count} users are not as the plan saw them");
-        mark_stale(store, &plan.name, at, text).await?;
-        tracing::warn!(plan = %plan.name, count, "too many users are not as the approved plan saw them: the plan stops");
+        mark_stale(store, name, at, text).await?;
+        tracing::warn!(plan = %name, count, "too many users are not as the approved plan saw them: the plan stops");
     }
     // The next one who asks sees it.
-    services.approval.plans.forget(&plan.name).await;
-    Ok(Some(why))
+    services.approval.plans.forget(name).await;
+    Ok(())
 }

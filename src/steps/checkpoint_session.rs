@@ -136,7 +136,11 @@ impl CheckpointSession {
 
     /// Drops what was loaded, and begins again.
     pub(crate) fn forget(&mut self, checkpoint: Checkpoint) {
-        self.checkpoint = checkpoint;
+        let workers = std::mem::take(&mut self.checkpoint.workers);
+        self.checkpoint = Checkpoint {
+            workers,
+            ..checkpoint
+        };
         self.trusted = true;
         self.loaded = StateName::Received;
     }

@@ -1,11 +1,12 @@
 //! Ends the user's access: the account is set inactive and read back, unless the answer of the write shows it, and its
 //! sessions and keys are ended.
 
+use super::approval::note_return;
 use super::converge::{ConvergencePoll, later};
 use super::guard::may_touch;
 use super::{Services, Stopped};
 use crate::failure::{Class, Code, Failure};
-use crate::job::UserId;
+use crate::job::{Job, UserId};
 use crate::machine::{AccessRemoved, Call, Checkpoint, Converging, Event, QueuesCleared, State};
 use crate::ports::Deactivation;
 
@@ -17,10 +18,15 @@ const NOT_SHOWN: &str = "active is not shown any more";
 pub(super) async fn deactivate(
     services: &Services,
     checkpoint: &mut Checkpoint,
+    job: &Job,
     calls: &mut Vec<Call>,
 ) -> Result<Event, Stopped> {
     let user_id = checkpoint.user_id;
     may_touch(services, user_id).await?;
+    let had_no_access = checkpoint.archived_before && checkpoint.step.converging.is_none();
+    if had_no_access && is_active(services, user_id).await? {
+        note_return(services, job).await?;
+    }
 
     let queues = queues_of(&checkpoint.state);
     let since = match &checkpoint.step.converging {

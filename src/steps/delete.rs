@@ -13,10 +13,10 @@ use super::seal::{held, recorded};
 use super::sealed_archive::check_sealed_archive;
 use super::{CheckpointSession, Services, Stopped, guard, keep};
 use crate::failure::{Class, Code, Failure};
-use crate::guards::Verdict;
+use crate::guards::{Hold, Verdict};
 use crate::job::{Action, Job, UserId};
 use crate::limits::DeletePolicy;
-use crate::machine::{Call, Checkpoint, Deletion, DeletionOutcome, Event};
+use crate::machine::{Call, Checkpoint, Deletion, DeletionOutcome, Event, Pause};
 use crate::ports::{Answered, DeleteAnswer};
 
 /// A check of the guards that began longer ago is repeated before the DELETE is sent.
@@ -89,8 +89,8 @@ pub(super) async fn delete(
             }
             after_answer(services, journal.user_id(), maybe_sent, answered, calls).await
         }
-        Sent::Not(Verdict::Postpone { until, why }) => Ok(Event::StepPostponed { until, why }),
-        Sent::Not(Verdict::Held | Verdict::Proceed) => Ok(held()),
+        Sent::Postponed { until, why } => Ok(Event::StepPostponed { until, why }),
+        Sent::Held(hold) => Ok(held(hold)),
         Sent::Stopped(stop) => Ok(*stop),
     }
 }
@@ -166,6 +166,7 @@ async fn after_answer(
         code,
         at: Some(at),
         confirmed_at: None,
+        hold: None,
     };
 
     match keep(calls, answered) {
@@ -223,8 +224,12 @@ async fn shown_as_deleted(services: &Services, user_id: UserId) -> Result<Call, 
 /// What became of the DELETE.
 enum Sent {
     Answered(Answered<DeleteAnswer>, Permit),
-    /// A guard forbids it.
-    Not(Verdict),
+    /// A guard forbids it for now.
+    Postponed {
+        until: Timestamp,
+        why: Pause,
+    },
+    Held(Hold),
     /// An operator cancelled the request, reactivated the user, or paused the batch.
     Stopped(Box<Event>),
 }
@@ -243,8 +248,8 @@ async fn send(
     let mut deletion = services.tenant.ready_deletion(user_id).await?;
 
     let limited = guard::admit_deletion(services, user_id).await?;
-    if limited != Verdict::Proceed {
-        return Ok(Sent::Not(limited));
+    if let Verdict::Postpone { until, why } = limited {
+        return Ok(Sent::Postponed { until, why });
     }
 
     let mut checks = 0;
@@ -252,27 +257,14 @@ async fn send(
     let mut decided = false;
     loop {
         let begun = Instant::now();
-        let ((), stop, verdict) = futures_util::try_join!(
-            guard::not_paused(services),
-            services.stop_deletion(job, checkpoint),
-            guard::on_deletion(
-                services,
-                user_id,
-                &checkpoint.request,
-                deactivated_at,
-                noted.take()
-            )
-        )?;
-        if let Some(stop) = stop {
-            return Ok(Sent::Stopped(Box::new(stop)));
-        }
-        if verdict != Verdict::Proceed {
-            return Ok(Sent::Not(verdict));
+        let guards = prevented(services, job, checkpoint, deactivated_at, noted.take());
+        if let Some(prevented) = guards.await? {
+            return Ok(prevented);
         }
         // The last guard: it reads the user where a plan was approved.
         let permit = permit(services, job, checkpoint, deactivated_at, Look::Last).await?;
         if let Permit::Wait { until, why } = permit {
-            return Ok(Sent::Not(Verdict::Postpone { until, why }));
+            return Ok(Sent::Postponed { until, why });
         }
         // What is decided stays: so nothing may hold the deletion back after it.
         if !decided {
@@ -301,6 +293,31 @@ async fn send(
             }
         }
     }
+}
+
+/// What the guards, an operator or a pause say against the DELETE, all asked at once.
+async fn prevented(
+    services: &Services,
+    job: &Job,
+    checkpoint: &Checkpoint,
+    deactivated_at: Timestamp,
+    noted: Option<u32>,
+) -> Result<Option<Sent>, Stopped> {
+    let user_id = checkpoint.user_id;
+    let request = &checkpoint.request;
+    let ((), stop, verdict) = futures_util::try_join!(
+        guard::not_paused(services),
+        services.stop_deletion(job, checkpoint),
+        guard::on_deletion(services, user_id, request, deactivated_at, noted)
+    )?;
+    if let Some(stop) = stop {
+        return Ok(Some(Sent::Stopped(Box::new(stop))));
+    }
+    Ok(match verdict {
+        Verdict::Proceed => None,
+        Verdict::Postpone { until, why } => Some(Sent::Postponed { until, why }),
+        Verdict::Held(hold) => Some(Sent::Held(hold)),
+    })
 }
 
 pub(super) fn gone(deletion: Deletion, confirmed_at: Timestamp) -> Event {

@@ -105,7 +105,7 @@ pub(crate) async fn on_deletion(
         None => services.checkpoints.noted_holds(user_id).await?,
     };
     let hold = hold_of_noted(&*services.archive_store, user_id, noted).await?;
-    Ok(verdict(services, request, deactivated_at, hold.as_ref()))
+    Ok(verdict(services, request, deactivated_at, hold))
 }
 
 /// The same before the seal, where nothing is irrevocable yet: holds are read only before the DELETE.
@@ -123,7 +123,7 @@ fn verdict(
     services: &Services,
     request: &Request,
     deactivated_at: Timestamp,
-    hold: Option<&Hold>,
+    hold: Option<Hold>,
 ) -> Verdict {
     let verdict = services
         .guards

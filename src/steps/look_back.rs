@@ -80,9 +80,11 @@ pub(crate) async fn look_back(
     }
 
     let previous = previous(store, job.user_id, recorded).await?;
+    let revision = next.max(recorded + 1);
     Ok(Event::NoPriorEvidence(Beginning {
-        revision: next.max(recorded + 1),
+        revision,
         previous,
+        archived: archived == revision,
     }))
 }
 

@@ -24,7 +24,9 @@ pub(crate) async fn perform(
         Step::ClearQueues => {
             clear_queues::clear_queues(services, session.checkpoint_mut(), calls).await
         }
-        Step::Deactivate => deactivate::deactivate(services, session.checkpoint_mut(), calls).await,
+        Step::Deactivate => {
+            deactivate::deactivate(services, session.checkpoint_mut(), job, calls).await
+        }
         Step::Archive => Box::pin(archive::archive(services, session)).await,
         Step::Seal => Box::pin(seal::seal(services, session, job, calls)).await,
         Step::Delete { maybe_sent } => {

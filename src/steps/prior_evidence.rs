@@ -48,6 +48,7 @@ pub(super) async fn sealed_evidence(
         previous: previous(store, user_id, recorded).await?,
         request: document.request,
         steps: document.steps,
+        workers: document.workers,
         state: State::Archived {
             access: document.access,
             archive: document.archive,
@@ -110,6 +111,7 @@ pub(super) async fn recorded_evidence(
         previous: manifest.previous,
         request: manifest.request,
         steps: manifest.steps,
+        workers: manifest.workers,
         state,
     })
 }

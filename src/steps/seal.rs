@@ -9,12 +9,10 @@ use super::guard::{access_first, on_sealing};
 use super::prior_evidence::{recorded_evidence, sealed_evidence};
 use super::read_again::{Doubt, confirm_record};
 use super::{CheckpointSession, Services, Stopped};
-use crate::guards::Verdict;
+use crate::guards::{Hold, Verdict};
 use crate::integrity::Purpose;
 use crate::job::Job;
-use crate::machine::{
-    Archive, Call, Checkpoint, Deletion, DeletionOutcome, Event, Seal, Sealing, State,
-};
+use crate::machine::{Archive, Call, Checkpoint, Deletion, Event, Seal, Sealing, State};
 use crate::manifest::{SealDocument, audit_key, sealed_key};
 use crate::ports::{ArchiveStore, PutOnce};
 
@@ -40,7 +38,7 @@ pub(super) async fn seal(
     match on_sealing(services, checkpoint.user_id, &checkpoint.request, access.at).await? {
         Verdict::Proceed => {}
         Verdict::Postpone { until, why } => return Ok(Event::StepPostponed { until, why }),
-        Verdict::Held => return Ok(held()),
+        Verdict::Held(hold) => return Ok(held(hold)),
     }
     // Before access that came back is removed again: a user who was hired again is another one than the plan saw.
     match permit(services, job, checkpoint, access.at, Look::AtUser).await? {
@@ -72,6 +70,7 @@ pub(super) async fn seal(
         steps: checkpoint.steps.clone(),
         access: access.clone(),
         archive: archive.clone(),
+        workers: checkpoint.workers.clone(),
     };
     let store = &*services.archive_store;
     let key = sealed_key(checkpoint.user_id, checkpoint.evidence_revision);
@@ -123,8 +122,8 @@ async fn adopt(
 }
 
 /// A hold ends the off-boarding before the deletion.
-pub(super) fn held() -> Event {
-    Event::DeletionWithheld(Deletion::without_call(DeletionOutcome::Held))
+pub(super) fn held(hold: Hold) -> Event {
+    Event::DeletionWithheld(Deletion::held(hold.into()))
 }
 
 /// The manifest of this very revision, if it is stored already: the checkpoint is older than it.

@@ -216,6 +216,7 @@ impl Checkpoints for TestCheckpoints {
             checkpoint: saved.map(|(_, checkpoint)| Box::new(checkpoint)),
             authenticated: true,
             deaths: self.deaths,
+            workers: Vec::new(),
         })
     }
 

@@ -36,6 +36,8 @@ const OBJECTS: &[(&str, usize)] = &[
     ("PUT ID_sealed.json", 1),
     ("PUT ID_audit.json", 1),
 ];
+/// Where the evidence log is on, for each record.
+const ANNOUNCEMENT: (&str, usize) = ("PUT _log_inbox_", 1);
 /// At most, for each check of the guards before a DELETE: requests that name no user.
 const REGISTERS: &[(&str, usize)] = &[
     ("LIST VERSIONS _pause.", 1),
@@ -52,13 +54,36 @@ trial!(
     seconds = 20
 );
 
-/// One page of conversations, three queues that it does not own.
 fn a_plain_user(place: usize) {
+    assert_costs(place, &[], OBJECTS);
+}
+
+trial!(
+    "where the evidence log is on, a plain user costs one request to S3 more, and not one more",
+    with_the_evidence_log,
+    seconds = 20
+);
+
+fn with_the_evidence_log(place: usize) {
+    let origin = ("OFFBOARDER_EVIDENCE_ORIGIN", "example.com/budget");
+    assert_costs(place, &[origin], &[OBJECTS, &[ANNOUNCEMENT]].concat());
+}
+
+/// One page of conversations, three queues that it does not own.
+fn plain_users(place: usize, settings: &[(&str, &str)]) -> World {
     let queues = json!({ "queues": 3, "ownsNoQueue": true });
     let user = |number| User::new(place, number, Outcome::Deleted, 4).with(&queues);
     let mut world = World::with_topology(place, (0..=USERS).map(user).collect());
     // As deploy/ sets one: without a key, account and routing are read again before the seal.
     world.set("OFFBOARDER_INTEGRITY_KEY", &"k".repeat(32));
+    for (name, value) in settings {
+        world.set(name, value);
+    }
+    world
+}
+
+fn assert_costs(place: usize, settings: &[(&str, &str)], objects: &[(&str, usize)]) {
+    let mut world = plain_users(place, settings);
     let s3 = S3Proxy::before(&mut world);
     let redis = RedisMonitor::start(world.setting("OFFBOARDER_CHECKPOINTS_URL"));
     let worker = world.start(&["worker"]);
@@ -103,7 +128,7 @@ fn a_plain_user(place: usize) {
     let least = least.map(Option::unwrap_or_default);
     assert_eq!(
         least,
-        [table(CALLS), table(OBJECTS), table(REDIS)],
+        [table(CALLS), table(objects), table(REDIS)],
         "of each user"
     );
 
@@ -174,5 +199,8 @@ fn kind(request: &str, id: &str) -> String {
     };
     let object = object.rsplit("%2F").next().unwrap_or(object);
     let object = object.rsplit('/').next().unwrap_or(object);
+    if object.starts_with("_log_inbox_") {
+        return format!("{method} _log_inbox_");
+    }
     format!("{method} {}", object.replace(id, "ID"))
 }

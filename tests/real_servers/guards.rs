@@ -133,6 +133,17 @@ fn changed_in_between(place: usize) {
         status.contains("DeactivatedOnly") && status.contains("held"),
         "{status}"
     );
+    let manifest = world.objects().text(&format!("{held}_audit.json"));
+    let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
+    let named = &manifest["deletion"]["hold"];
+    assert_eq!(named["why"], "case 4711", "{manifest:#}");
+    let since = |text: &Value| text.as_str().expect("a text").to_owned();
+    let expected = format!(
+        "a legal hold of {} since {}: case 4711",
+        since(&named["who"]),
+        since(&named["at"])
+    );
+    assert_eq!(manifest["error"], expected, "{manifest:#}");
 
     assert_removed_hold_deletes(&world, held);
     World::drain(worker);

@@ -68,6 +68,10 @@ fn approved(place: usize) {
     let worker = world.start(&["worker"]);
     world.run(&["submit", "--plan", &good]).expect(0);
     world.run(&["submit", "--plan", &other]).expect(0);
+    let mut entries = world.audit_log(&[]);
+    entries.retain(|entry| entry["what"] == "submit");
+    let whys: Vec<&Value> = entries.iter().map(|entry| &entry["why"]).collect();
+    assert_eq!(whys, ["leave in November"; 2]);
     world.await_deleted(ids[0]);
     world.await_deleted(ids[1]);
     await_waiting(&world, ids[2]);

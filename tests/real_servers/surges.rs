@@ -185,11 +185,12 @@ fn start_bad(world: &World, settings: &[(&str, &str)]) -> Process {
 /// Metric, log and `batch show` name the surge.
 fn assert_said(world: &World, worker: &Process, lane: &str) {
     let series = format!("offboarder_paused{{cause=\"surge\",lane=\"{lane}\"}}");
-    assert_eq!(
-        http::sample(&worker.admin(), &series),
-        Some(1.0),
-        "{series}"
-    );
+    eventually(PATIENCE, || {
+        let sample = http::sample(&worker.admin(), &series);
+        (sample == Some(1.0))
+            .then_some(())
+            .ok_or(format!("{series}: {sample:?}"))
+    });
     let said = format!("release {BAD_RELEASE} was about to give up");
     worker.await_log(&said);
     eventually(PATIENCE, || {

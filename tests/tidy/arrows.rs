@@ -7,7 +7,7 @@ use crate::no_faults;
 use crate::source::{Module, modules, shown};
 
 /// Rooms that every other room may use, since they know nothing of off-boarding.
-const LEAVES: [&str; 12] = [
+const LEAVES: [&str; 13] = [
     "address",
     "clock",
     "failpoint",
@@ -19,11 +19,12 @@ const LEAVES: [&str; 12] = [
     "progress",
     "random",
     "secret",
+    "signed_note",
     "telemetry",
 ];
 
 /// Each room, and the rooms below it that it may use besides [`LEAVES`].
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("job", &[]),
     ("people", &[]),
     ("machine", &["job"]),
@@ -39,6 +40,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
         "registers",
         &["job", "machine", "manifest", "guards", "ports", "people"],
     ),
+    ("evidence_log", &["job", "machine", "manifest", "ports"]),
     (
         "steps",
         &[
@@ -98,6 +100,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "registers",
             "steps",
             "worker",
+            "evidence_log",
             "operations",
         ],
     ),
@@ -106,7 +109,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 ];
 
 /// Of the leaves, what each may use.
-const BELOW_LEAVES: [(&str, &[&str]); 12] = [
+const BELOW_LEAVES: [(&str, &[&str]); 13] = [
     ("address", &["failure", "limits", "secret"]),
     ("clock", &[]),
     ("failpoint", &[]),
@@ -118,6 +121,7 @@ const BELOW_LEAVES: [(&str, &[&str]); 12] = [
     ("progress", &[]),
     ("random", &[]),
     ("secret", &[]),
+    ("signed_note", &[]),
     (
         "telemetry",
         &[
@@ -134,7 +138,8 @@ const BELOW_LEAVES: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates of vendors, and the only places that may name them.
-const DOORS: [(&str, &[&str]); 10] = [
+const DOORS: [(&str, &[&str]); 11] = [
+    ("aws_lc_rs", &["src/signed_note.rs", "src/adapters/tls"]),
     ("jsonwebtoken", &["src/admin/jwt"]),
     ("lapin", &["src/adapters/amqp/"]),
     ("redis", &["src/adapters/redis/"]),

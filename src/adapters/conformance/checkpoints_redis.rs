@@ -57,6 +57,35 @@ async fn a_lease_that_expired_is_lost_and_the_next_claim_counts_the_deaths() {
 }
 
 #[tokio::test]
+async fn workers_that_took_a_user_since_the_last_save_are_named() {
+    let url = servers::redis_url();
+    let user_id = user();
+    let named = |name: &str| worker(&url, LEASE).of_worker(name);
+    let [first, second, operator] = [named("w-1"), named("w-2"), worker(&url, LEASE)];
+    for (store, expected) in [
+        (&first, "w-1"),
+        (&second, "w-1, w-2"),
+        (&operator, "w-1, w-2"),
+        (&first, "w-1, w-2"),
+    ] {
+        let Claim::Granted { lease, workers, .. } = store.claim(user_id).await.unwrap() else {
+            panic!("held");
+        };
+        assert_eq!(workers.join(", "), expected);
+        store.release(&lease).await.unwrap();
+    }
+
+    let lease = claim(&first, user_id).await.0;
+    let saved = first.save(&lease, 0, &checkpoint(user_id, 1)).await;
+    assert_eq!(saved.unwrap(), Saved::Version(1));
+    first.release(&lease).await.unwrap();
+    let Claim::Granted { workers, .. } = second.claim(user_id).await.unwrap() else {
+        panic!("held");
+    };
+    assert_eq!(workers, ["w-2"], "the others are in what was saved");
+}
+
+#[tokio::test]
 async fn a_lease_that_is_renewed_does_not_expire() {
     let url = servers::redis_url();
     let lease = SHORT * 10;

@@ -8,7 +8,7 @@ use super::setup::{CheckpointStore, embedded, redis, user};
 use crate::clock::Clock;
 use crate::limits::RateLimit;
 use crate::ports::Admission::{Counted, Unknown, Wait};
-use crate::ports::CountOf;
+use crate::ports::{CountOf, Requester};
 
 const HOUR: Duration = Duration::from_hours(1);
 const TWO_AN_HOUR: RateLimit = RateLimit {
@@ -23,6 +23,7 @@ super::over_each_adapter!({
     restored_deletions_count_until_their_user_asks,
     a_second_restore_never_shortens_the_reach,
     requests_are_counted_apart_from_deletions,
+    deletions_without_an_approval_are_counted_for_each_requester,
 } over redis, embedded);
 
 async fn a_count_that_was_never_begun_is_unknown(store: CheckpointStore) {
@@ -190,4 +191,31 @@ async fn requests_are_counted_apart_from_deletions(store: CheckpointStore) {
     checkpoints.restore_count(of, HOUR, &[]).await.unwrap();
     let admission = checkpoints.admit(of, user(), TWO_AN_HOUR).await;
     assert_eq!(admission.unwrap(), Counted);
+}
+
+async fn deletions_without_an_approval_are_counted_for_each_requester(store: CheckpointStore) {
+    let checkpoints = &store.checkpoints;
+    let of = |person| CountOf::Unapproved(Requester::of(person));
+    for person in [Some("ada"), Some("bob"), None] {
+        assert!(!checkpoints.count_reaches(of(person), HOUR).await.unwrap());
+        checkpoints
+            .restore_count(of(person), HOUR, &[])
+            .await
+            .unwrap();
+    }
+    for _ in 0..2 {
+        let admission = checkpoints
+            .admit(of(Some("ada")), user(), TWO_AN_HOUR)
+            .await;
+        assert_eq!(admission.unwrap(), Counted);
+    }
+    // A person has one count, however the name is written.
+    let admission = checkpoints
+        .admit(of(Some("Ada")), user(), TWO_AN_HOUR)
+        .await;
+    assert!(matches!(admission.unwrap(), Wait(_)));
+    for person in [Some("bob"), None] {
+        let admission = checkpoints.admit(of(person), user(), TWO_AN_HOUR).await;
+        assert_eq!(admission.unwrap(), Counted);
+    }
 }

@@ -123,6 +123,7 @@ impl CheckpointStore {
                 checkpoint,
                 authenticated,
                 deaths,
+                workers: _,
             } => Claimed {
                 lease,
                 version,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::servers;
 use super::setup::raw_redis;
@@ -17,22 +17,8 @@ fn registry(url: &RedisUrl) -> Arc<dyn WorkerRegistry> {
 
 fn heartbeat(name: &str, in_flight: usize) -> Heartbeat {
     Heartbeat {
-        name: name.to_owned(),
-        version: "0.1.0".to_owned(),
-        since: Timestamp::UNIX_EPOCH,
-        listen: "127.0.0.1:9464".parse().unwrap(),
-        concurrency: 8,
         in_flight,
-        ready: true,
-        causes: Vec::new(),
-        draining: false,
-        not_ready_since: None,
-        lanes: None,
-        waiting_for_deletion_rate_limit: 0,
-        waiting_for_request_limit: 0,
-        waiting_for_approval: 0,
-        oldest_job: None,
-        does_operations: true,
+        ..Heartbeat::sample(name)
     }
 }
 

@@ -202,6 +202,7 @@ impl Checkpoints for EmbeddedCheckpoints {
                 // A process that died released its claims with it, and the operator who starts the
                 // next one knows.
                 deaths: 0,
+                workers: Vec::new(),
             }),
             Err(failure) => {
                 self.release(&lease).await?;

@@ -23,8 +23,10 @@ use crate::ports::{Answered, GivenBack, QuotaClass, keep};
 
 const GROUP: &str = "group";
 const TEAM: &str = "team";
-/// Of a group where no read showed whether the user was in it.
+/// Of a group where no read showed whether the user was in it, and of a list that the API did not have.
 const UNKNOWN: &str = "\"unknown\"";
+/// Instead of the IDs of a list that the API did not have.
+const ALL: &str = "all";
 const GONE: &str = "it does not exist any more";
 
 impl GenesysClient {
@@ -36,21 +38,25 @@ impl GenesysClient {
         let UserRead::Found { user, .. } = self.read_user(user_id).await? else {
             return Ok(None);
         };
-        let queues = self.read_queues(user_id).await?.items.unwrap_or_default();
-        let mut possessions: Vec<Possession> = queues
-            .iter()
-            .map(|queue| Possession::new(QUEUE_MEMBER, &queue.id))
-            .collect();
-        possessions.extend(self.groups_to_leave(user_id, &queues).await?);
-
-        let skills = self.read_skills(user_id).await?.items.unwrap_or_default();
-        possessions.extend(skills.iter().map(|skill| {
-            let own = Possession::new(SKILL, &skill.id);
-            match &skill.proficiency {
-                Some(proficiency) => own.with(proficiency),
-                None => own,
+        let mut possessions = Vec::new();
+        match self.read_queues(user_id).await?.items {
+            Some(queues) => {
+                let members = queues.iter();
+                possessions.extend(members.map(|queue| Possession::new(QUEUE_MEMBER, &queue.id)));
+                possessions.extend(self.groups_to_leave(user_id, &queues).await?);
             }
-        }));
+            None => possessions.push(not_shown(QUEUE_MEMBER)),
+        }
+        match self.read_skills(user_id).await?.items {
+            Some(skills) => possessions.extend(skills.iter().map(|skill| {
+                let own = Possession::new(SKILL, &skill.id);
+                match &skill.proficiency {
+                    Some(proficiency) => own.with(proficiency),
+                    None => own,
+                }
+            })),
+            None => possessions.push(not_shown(SKILL)),
+        }
         if user.state == UserState::Active {
             possessions.push(Possession::new(Possession::ACCOUNT, &user_id));
         }
@@ -120,14 +126,18 @@ impl GenesysClient {
         if possession.kind == Possession::ACCOUNT {
             return self.activate_user(user_id, calls).await;
         }
+        if possession.detail.as_deref() == Some(UNKNOWN) {
+            let why = if possession.reference == ALL {
+                "the API did not show which the user had"
+            } else {
+                "no read showed whether the user was in it: the API left that out"
+            };
+            return Ok(GivenBack::Not(why.to_owned()));
+        }
         // Before-images are stored as text, and may be forged.
         let Ok(id) = possession.reference.parse::<Uuid>() else {
             return Ok(GivenBack::Not("the ID is no UUID".to_owned()));
         };
-        if possession.detail.as_deref() == Some(UNKNOWN) {
-            let why = "no read showed whether the user was in it: the API left that out";
-            return Ok(GivenBack::Not(why.to_owned()));
-        }
         let detail = possession.detail.as_deref();
 
         let mut conflicts = Conflicts::default();
@@ -288,6 +298,11 @@ impl GenesysClient {
             }
         }
     }
+}
+
+/// A list that the API did not have, of a user whom it had: what was on it is unknown, and that is not nothing.
+fn not_shown(kind: &str) -> Possession {
+    Possession::new(kind, ALL).with(UNKNOWN)
 }
 
 fn adds(method: Method, url: Url, scope: &'static str, body: &Value) -> Request<'static> {

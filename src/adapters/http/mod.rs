@@ -27,6 +27,7 @@ mod rows;
 mod token;
 mod token_endpoint;
 mod transport;
+mod witness;
 
 pub(super) use answer::{code_of, is_the_apis};
 pub(crate) use api::ApiOptions;
@@ -50,3 +51,4 @@ pub(super) use rows::Rows;
 pub(crate) use rows::rows;
 pub(crate) use token::Grant;
 pub(super) use transport::{Permit, Reply, Request};
+pub(crate) use witness::WitnessUrl;

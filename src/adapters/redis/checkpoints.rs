@@ -63,6 +63,12 @@ impl RedisCheckpoints {
         }
     }
 
+    /// Claims are those of this worker, whom manifests name.
+    pub(crate) fn of_worker(mut self, name: &str) -> Self {
+        self.leases = self.leases.of_worker(name);
+        self
+    }
+
     /// How long this checkpoint is kept; `None` without a limit.
     fn kept_for(&self, checkpoint: &Checkpoint) -> Option<Duration> {
         if checkpoint.is_unknown_user() {
@@ -193,8 +199,7 @@ impl RedisCheckpoints {
 #[async_trait]
 impl Checkpoints for RedisCheckpoints {
     async fn claim(&self, user_id: UserId) -> Result<Claim, Failure> {
-        let claimed = self.leases.claim(user_id, UNKNOWN_USER_KEPT).await?;
-        let (lease, answer) = match claimed {
+        let (lease, answer) = match self.leases.claim(user_id, UNKNOWN_USER_KEPT).await? {
             Claimed::Held {
                 for_at_most,
                 look_again,
@@ -212,7 +217,8 @@ impl Checkpoints for RedisCheckpoints {
                 version: answer.number(2),
                 checkpoint,
                 authenticated: self.integrity.has_key(),
-                deaths: u32::try_from(answer.number(4).saturating_sub(1)).unwrap_or(u32::MAX),
+                deaths: answer.deaths(),
+                workers: answer.workers(),
             }),
             Err(failure) => {
                 self.release(&lease).await?;
@@ -227,9 +233,7 @@ impl Checkpoints for RedisCheckpoints {
         expected: u64,
         checkpoint: &Checkpoint,
     ) -> Result<Saved, Failure> {
-        Ok(Box::pin(self.save_as(lease, expected, checkpoint, false))
-            .await?
-            .0)
+        Ok(self.save_intent(lease, expected, checkpoint).await?.0)
     }
 
     async fn save_intent(
@@ -247,9 +251,8 @@ impl Checkpoints for RedisCheckpoints {
         expected: u64,
         checkpoint: &Checkpoint,
     ) -> Result<Saved, Failure> {
-        Ok(Box::pin(self.save_as(lease, expected, checkpoint, true))
-            .await?
-            .0)
+        let saving = Box::pin(self.save_as(lease, expected, checkpoint, true));
+        Ok(saving.await?.0)
     }
 
     async fn renew(&self, lease: &Lease) -> Result<bool, Failure> {
@@ -391,8 +394,7 @@ impl Checkpoints for RedisCheckpoints {
     }
 }
 
-/// What the code of a checkpoint is made for: the user, and the claim that saved it. A checkpoint
-/// that is copied to another user has no valid code.
+/// What the code of a checkpoint is made for: the user, and the claim that saved it. One that is copied has no valid code.
 fn name_for_code(user_id: UserId, fence: &str) -> String {
     format!("{user_id}:{fence}")
 }

@@ -13,6 +13,17 @@ impl ClaimAnswer {
         }
     }
 
+    /// How many claims just before this one were never released.
+    pub(super) fn deaths(&self) -> u32 {
+        u32::try_from(self.number(4).saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    /// The workers that took the user since the last save.
+    pub(super) fn workers(&self) -> Vec<String> {
+        let names = String::from_utf8_lossy(self.bytes(6));
+        names.lines().map(str::to_owned).collect()
+    }
+
     pub(super) fn bytes(&self, index: usize) -> &[u8] {
         match self.0.get(index) {
             Some(Value::BulkString(bytes)) => bytes,

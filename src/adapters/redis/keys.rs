@@ -102,6 +102,11 @@ pub(super) fn unapproved(requester: Requester) -> String {
     format!("offboarder:unapproved:{requester}")
 }
 
+/// A session of the console, by the SHA-256 of its secret.
+pub(super) fn session(digest: &str) -> String {
+    format!("offboarder:session:{digest}")
+}
+
 /// What the workers did in a minute since 1970.
 pub(super) fn minute(minute: i64) -> String {
     format!("offboarder:{{series}}:{minute}")

@@ -25,6 +25,8 @@ use crate::ports::Lease;
 pub(super) struct Leases {
     connection: Arc<RedisConnection>,
     ttl: Duration,
+    /// The name of this process, where it is a worker.
+    worker: String,
     presence: Presence,
     holders: Holders,
     /// What Redis did not take when it was away.
@@ -93,9 +95,15 @@ impl Leases {
             owed: Arc::new(Owed::new(Arc::clone(connection), ttl)),
             connection: Arc::clone(connection),
             ttl,
+            worker: String::new(),
             claim: Script::new(scripts::CLAIM),
             renew: Script::new(scripts::RENEW),
         }
+    }
+
+    pub(super) fn of_worker(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.worker);
+        self
     }
 
     pub(super) const fn ttl(&self) -> Duration {
@@ -144,7 +152,8 @@ impl Leases {
             .arg(millis(self.ttl))
             .arg(millis(kept))
             .arg(user_id.to_string())
-            .arg(gone);
+            .arg(gone)
+            .arg(&self.worker);
         let answer = effect("the claim", self.connection.run(&script)).await;
         if answer.is_err() {
             // It may be granted all the same, and nobody may take the user over from a process that lives.

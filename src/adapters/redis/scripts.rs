@@ -2,7 +2,8 @@
 //!
 //! For the scripts of a user, `KEYS[1]` is the checkpoint, a hash of `version`, `fence`, `body`,
 //! `sum` (the version, a space, and the user's summary for batches), `code` (the fence of the save,
-//! a space, and the integrity code) and `unreleased` (claims in a row that were never released).
+//! a space, and the integrity code), `unreleased` (claims in a row that were never released) and `workers` (the processes that
+//! took the user since the last save, a line each).
 //! `KEYS[2]` is the lease, whose value is the owner. `KEYS[3]` of claim and save is the sorted set of
 //! the users who still have access; see [`super::users`].
 //!
@@ -10,8 +11,8 @@
 //! a counter that is not a number counts as 0, and a body that is too long counts as absent.
 
 /// `ARGV`: owner, lease time in ms, ms that a checkpoint is kept at least from now on, user, an owner
-/// that is gone. Answers `{0, remaining ms, owner}` when another owner has the lease, else `{1, fence, version, body,
-/// claims never released (this one included), code}`. Two claims of one owner are one claim. A hash
+/// that is gone, the process (empty: an operator's command). Answers `{0, remaining ms, owner}` when another owner has the
+/// lease, else `{1, fence, version, body, claims never released (this one included), code, the processes since the last save}`. Two claims of one owner are one claim. A hash
 /// without a checkpoint expires, unless a save follows. A user without a checkpoint has access.
 pub(super) const CLAIM: &str = r"
 local function of_kind(key, kind)
@@ -49,6 +50,11 @@ if not holder or other then
   fence = set('fence', fence + 1)
   unreleased = set('unreleased', unreleased + 1)
 end
+local workers = redis.call('HGET', KEYS[1], 'workers') or ''
+if ARGV[6] ~= '' and #workers < 4096 and not string.find('\n' .. workers, '\n' .. ARGV[6] .. '\n', 1, true) then
+  workers = workers .. ARGV[6] .. '\n'
+  redis.call('HSET', KEYS[1], 'workers', workers)
+end
 local version = number('version')
 if version == 0 then
   local time = redis.call('TIME')
@@ -60,7 +66,7 @@ if left < tonumber(ARGV[3]) and (left >= 0 or version == 0) then redis.call('PEX
 local body = redis.call('HGET', KEYS[1], 'body') or ''
 if #body > 8388608 then body = '' end
 local code = redis.call('HGET', KEYS[1], 'code') or ''
-return {1, fence, version, body, math.max(unreleased, 1), code}
+return {1, fence, version, body, math.max(unreleased, 1), code, workers}
 ";
 
 /// `ARGV`: owner, lease time in ms, fence, expected version, body, summary, ms that the checkpoint
@@ -80,6 +86,7 @@ local expected = tonumber(ARGV[4])
 if version == expected and not again then
   local sum = string.format('%.0f ', expected + 1) .. ARGV[6]
   redis.call('HSET', KEYS[1], 'version', expected + 1, 'body', ARGV[5], 'sum', sum, 'code', ARGV[8])
+  redis.call('HDEL', KEYS[1], 'workers')
 elseif version ~= expected + 1 or redis.call('HGET', KEYS[1], 'body') ~= ARGV[5] then
   return {0, '0'}
 end

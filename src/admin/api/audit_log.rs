@@ -16,7 +16,7 @@ use crate::registers::audit_log::{AuditEntry, AuditLog};
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// Only entries of this operator: a part of the name, in any case.
     who: Option<String>,
     /// Only entries of this command: `hold` means `hold add` and `hold remove`.
@@ -48,7 +48,7 @@ pub(super) struct Wanted {
     get, path = "/api/v1/audit-log", tag = "audit log", operation_id = "listAuditLog", params(Wanted),
     responses((status = 200, description = "A page of entries", body = AuditPage)),
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<AuditPage>, Problem> {

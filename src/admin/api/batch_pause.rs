@@ -15,11 +15,11 @@ use crate::registers::BatchPause;
 
 /// What a pause or a resume of a batch did
 #[derive(Serialize, ToSchema)]
-pub(super) struct BatchPauseChanged {
+pub(crate) struct BatchPauseChanged {
     /// The pause that is in force now; null if the batch is not paused.
     pause: Option<BatchPause>,
     /// False if it was paused, or not paused, already.
-    changed: bool,
+    pub(crate) changed: bool,
 }
 
 impl From<BatchPauseChange> for BatchPauseChanged {
@@ -44,7 +44,7 @@ impl From<BatchPauseChange> for BatchPauseChanged {
     request_body(content = ToPause, example = json!({ "who": "ada", "why": "HR checks the list", "for": "2h" })),
     responses((status = 200, description = "Whether the batch is paused", body = BatchPauseChanged)),
 )]
-pub(super) async fn pause(
+pub(crate) async fn pause(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(batch): At<BatchId>,
@@ -69,7 +69,7 @@ pub(super) async fn pause(
     request_body(content = Signed, example = json!({ "who": "ada", "why": "the list is right" })),
     responses((status = 200, description = "Whether the batch is paused", body = BatchPauseChanged)),
 )]
-pub(super) async fn resume(
+pub(crate) async fn resume(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(batch): At<BatchId>,

@@ -24,7 +24,7 @@ use crate::operations::users::{self, UserFilter, UserPage, UserSources};
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// Only users in this state: the last completed step.
     state: Option<StateName>,
     /// Only users who wait for this, or have a dead letter of this reason: a failure code, a reason, `not_due`, `brake`,
@@ -58,7 +58,7 @@ pub(super) struct Wanted {
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(Api(api)): State<Api>,
     At(batch): At<BatchId>,
     Query(wanted): Query<Wanted>,
@@ -71,6 +71,8 @@ pub(super) async fn list(
         access: wanted.access,
         state: wanted.state,
         waiting_for: None,
+        dead_letter: false,
+        asked_before: None,
         why: wanted.why,
         id_begins: wanted.q,
         batch: Some(batch),
@@ -91,7 +93,7 @@ pub(super) async fn list(
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn minutes(
+pub(crate) async fn minutes(
     State(Api(api)): State<Api>,
     At(batch): At<BatchId>,
     Query(wanted): Query<WantedMinutes>,
@@ -120,7 +122,7 @@ pub(super) fn no_such_batch(batch: &BatchId) -> Problem {
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn report(
+pub(crate) async fn report(
     State(Api(api)): State<Api>,
     At(batch): At<BatchId>,
 ) -> Result<Response, Problem> {

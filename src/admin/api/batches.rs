@@ -18,7 +18,7 @@ use crate::operations::stops::stops;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// Maximum number of batches.
     #[serde(default, deserialize_with = "within::<1, 1000, _>")]
     #[param(minimum = 1, maximum = 1000, default = 100)]
@@ -43,7 +43,7 @@ pub(super) struct Wanted {
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<BatchPage>, Problem> {
@@ -77,7 +77,7 @@ pub(super) fn foreign_cursor() -> Problem {
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn show(
+pub(crate) async fn show(
     State(Api(api)): State<Api>,
     At(batch): At<BatchId>,
 ) -> Result<Json<Arc<BatchProgress>>, Problem> {

@@ -20,7 +20,7 @@ use crate::registers::audit_log::Operator;
     request_body(content = Signed, example = json!({ "who": "ada", "why": "the user stays" })),
     responses((status = 200, description = "What the cancellation did", body = CancelReport)),
 )]
-pub(super) async fn user(
+pub(crate) async fn user(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(user_id): At<UserId>,
@@ -39,7 +39,7 @@ pub(super) async fn user(
     request_body(content = Signed, example = json!({ "who": "ada", "why": "HR sent a wrong list" })),
     responses((status = 200, description = "What the cancellation did", body = CancelReport)),
 )]
-pub(super) async fn batch(
+pub(crate) async fn batch(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(batch): At<BatchId>,

@@ -19,9 +19,9 @@ use crate::people::Permission;
 
 /// Groups of dead letters
 #[derive(Serialize, ToSchema)]
-pub(super) struct Groups {
+pub(crate) struct Groups {
     /// Open groups first, then the largest one.
-    groups: Vec<Group>,
+    pub(crate) groups: Vec<Group>,
     /// What keeps users waiting now.
     fleet: Fleet,
 }
@@ -41,7 +41,7 @@ pub(super) struct Groups {
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(Api(api)): State<Api>,
     Query(filter): Query<DeadLetterFilter>,
 ) -> Result<Json<Groups>, Problem> {
@@ -55,7 +55,7 @@ pub(super) async fn list(
 /// A note for the next operator
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NoteOrder {
+pub(crate) struct NoteOrder {
     /// The note; null removes it.
     note: Option<Line>,
     /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
@@ -67,7 +67,7 @@ pub(super) struct NoteOrder {
 /// Until when to ignore a group
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct IgnoreOrder {
+pub(crate) struct IgnoreOrder {
     /// A time (2026-12-01T00:00:00Z), or a period from now (`7d`).
     #[serde(deserialize_with = "when::until")]
     #[schema(value_type = String, pattern = r"^([1-9][0-9]{0,3}[smhd]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$")]
@@ -81,7 +81,7 @@ pub(super) struct IgnoreOrder {
 /// That the cause is fixed
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ResolveOrder {
+pub(crate) struct ResolveOrder {
     /// The release that has the fix.
     release: Option<Line>,
     /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
@@ -101,7 +101,7 @@ pub(super) struct ResolveOrder {
         (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn note(
+pub(crate) async fn note(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(group): At<GroupName>,
@@ -130,7 +130,7 @@ pub(super) async fn note(
         (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so; `access_still_there`; `in_the_past`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn ignore(
+pub(crate) async fn ignore(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(group): At<GroupName>,
@@ -161,7 +161,7 @@ pub(super) async fn ignore(
         (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn resolve(
+pub(crate) async fn resolve(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(group): At<GroupName>,
@@ -187,7 +187,7 @@ pub(super) async fn resolve(
         (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn reopen(
+pub(crate) async fn reopen(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(group): At<GroupName>,

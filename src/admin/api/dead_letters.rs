@@ -28,7 +28,7 @@ pub(super) const LISTED_AT_MOST: usize = 1000;
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(Api(api)): State<Api>,
     Query(filter): Query<DeadLetterFilter>,
 ) -> Result<Json<Listing>, Problem> {
@@ -58,7 +58,7 @@ pub(super) fn at_most(filter: &DeadLetterFilter, most: usize) -> Result<(), Stri
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn show(
+pub(crate) async fn show(
     State(Api(api)): State<Api>,
     Extension(caller): Extension<Caller>,
     At(id): At<DeadLetterId>,

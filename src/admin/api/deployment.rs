@@ -1,19 +1,31 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::address::RunbookUrl;
+use crate::address::{RunbookUrl, WebOrigin};
 use crate::operations::series::ClassRates;
+use crate::signed_note::{KeyName, VerifierKey};
 
 /// What the settings say about the deployment.
 pub(crate) struct Deployment {
     /// `OFFBOARDER_ADMIN_NAME`.
     pub environment: Option<String>,
+    /// Where browsers see the console: `OFFBOARDER_ADMIN_ORIGIN`.
+    pub origin: Option<WebOrigin>,
     /// The quota of each class.
     pub rates: ClassRates,
     /// All of them, with secrets masked.
     pub settings: Vec<ShownSetting>,
+    /// The evidence log, where it is on.
+    pub evidence_log: Option<KnownLog>,
     /// The deployment's copy of the runbook.
     pub runbook: Option<RunbookUrl>,
+}
+
+/// What a worker knows of the evidence log.
+pub(crate) struct KnownLog {
+    pub origin: KeyName,
+    /// The current key comes first. Only a worker that writes the log knows them.
+    pub verifiers: Vec<VerifierKey>,
 }
 
 /// A setting

@@ -24,7 +24,7 @@ const CHECKED_UP_TO: u64 = 512 * 1024 * 1024;
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn show(
+pub(crate) async fn show(
     State(Api(api)): State<Api>,
     At(user_id): At<UserId>,
 ) -> Result<Json<Evidence>, Problem> {
@@ -55,7 +55,7 @@ async fn stored(api: &Inner, user_id: UserId) -> Result<Evidence, Problem> {
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn verify(
+pub(crate) async fn verify(
     State(Api(api)): State<Api>,
     At(user_id): At<UserId>,
 ) -> Result<Json<Verdict>, Problem> {

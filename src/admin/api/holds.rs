@@ -14,15 +14,15 @@ use crate::registers::{HoldRecords, OnHold, hold_of};
 
 /// Legal holds
 #[derive(Serialize, ToSchema)]
-pub(super) struct Holds {
+pub(crate) struct Holds {
     /// Sorted by user ID.
-    holds: Vec<OnHold>,
+    pub(crate) holds: Vec<OnHold>,
 }
 
 /// Users to put on hold or whose holds to lift
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Change {
+pub(crate) struct Change {
     /// At most 100 users.
     #[serde(deserialize_with = "some::<100, _, _>")]
     #[schema(min_items = 1, max_items = 100)]
@@ -35,24 +35,24 @@ pub(super) struct Change {
 
 /// The holds that were changed
 #[derive(Serialize, ToSchema)]
-pub(super) struct Changed {
+pub(crate) struct Changed {
     /// Whether the users are on hold now.
     held: bool,
-    users: Vec<UserId>,
+    pub(crate) users: Vec<UserId>,
     /// Users who were on hold before: their holds stay as they were set.
-    already: Vec<OnHold>,
+    pub(crate) already: Vec<OnHold>,
     /// Users for whom the hold may have come too late.
     #[serde(rename = "buts")]
-    warnings: Vec<HoldWarning>,
+    pub(crate) warnings: Vec<HoldWarning>,
 }
 
 /// Why a hold may have come too late for a user
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct HoldWarning {
-    user_id: UserId,
+pub(crate) struct HoldWarning {
+    pub(crate) user_id: UserId,
     /// For people.
-    text: String,
+    pub(crate) text: String,
 }
 
 /// Lists the users who are on hold
@@ -60,7 +60,7 @@ pub(super) struct HoldWarning {
     get, path = "/api/v1/holds", tag = "holds", operation_id = "listHolds",
     responses((status = 200, description = "The holds", body = Holds)),
 )]
-pub(super) async fn list(State(Api(api)): State<Api>) -> Result<Json<Holds>, Problem> {
+pub(crate) async fn list(State(Api(api)): State<Api>) -> Result<Json<Holds>, Problem> {
     let store = &api.services.archive_store;
     let holds = HoldRecords::list(&**store)
         .await?
@@ -103,7 +103,7 @@ pub(super) async fn show(
     })),
     responses((status = 200, description = "The users are on hold", body = Changed)),
 )]
-pub(super) async fn add(
+pub(crate) async fn add(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Body(change): Body<Change>,
@@ -121,7 +121,7 @@ pub(super) async fn add(
     })),
     responses((status = 200, description = "The users are not on hold", body = Changed)),
 )]
-pub(super) async fn remove(
+pub(crate) async fn remove(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Body(change): Body<Change>,

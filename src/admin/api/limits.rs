@@ -17,7 +17,7 @@ use crate::operations::limits::{LimitsNow, limits};
     get, path = "/api/v1/limits", tag = "overview", operation_id = "showLimits",
     responses((status = 200, description = "The limits", body = LimitsNow)),
 )]
-pub(super) async fn show(State(Api(api)): State<Api>) -> Json<LimitsNow> {
+pub(crate) async fn show(State(Api(api)): State<Api>) -> Json<LimitsNow> {
     let services = &api.services;
     let deletions = services.guards.deletion_rate_limit;
     let rates = &api.deployment.rates;
@@ -27,7 +27,7 @@ pub(super) async fn show(State(Api(api)): State<Api>) -> Json<LimitsNow> {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// A user ID or at least its first 4 digits, the beginning of the name of a batch, the ID of a dead letter or of an
     /// entry of the audit log.
     #[param(
@@ -49,7 +49,7 @@ const LONGEST: usize = 128;
     get, path = "/api/v1/find", tag = "overview", operation_id = "find", params(Wanted),
     responses((status = 200, description = "What was found", body = Found)),
 )]
-pub(super) async fn search(
+pub(crate) async fn search(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Found>, Problem> {

@@ -1,28 +1,30 @@
 //! `/api/v1`: what the commands do, over HTTP. The handlers call the same operations as the commands.
 
 mod about;
-mod audit_log;
-mod batch_pause;
-mod batch_users;
-mod batches;
-mod cancel;
-mod dead_letter_groups;
-mod dead_letters;
+pub(super) mod audit_log;
+pub(super) mod batch_pause;
+pub(super) mod batch_users;
+pub(super) mod batches;
+pub(super) mod begun;
+pub(super) mod cancel;
+pub(super) mod dead_letter_groups;
+pub(super) mod dead_letters;
 mod deployment;
-mod evidence;
-mod holds;
-mod limits;
-mod operations;
-mod overview;
-mod pause;
+pub(super) mod evidence;
+pub(super) mod evidence_log;
+pub(super) mod holds;
+pub(super) mod limits;
+pub(super) mod operations;
+pub(super) mod overview;
+pub(super) mod pause;
 mod plan;
-mod plan_decisions;
-mod plans;
+pub(super) mod plan_decisions;
+pub(super) mod plans;
 mod rate;
-mod reactivate;
+pub(super) mod reactivate;
 mod submit;
-mod users;
-mod workers;
+pub(super) mod users;
+pub(super) mod workers;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -30,12 +32,13 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use futures_util::FutureExt as _;
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -51,7 +54,9 @@ use super::gate::{Access, Gate, Refusal};
 use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
+use super::reach::Reach;
 use super::read::Line;
+use super::sessions::SessionDesk;
 use super::shared_answers::SharedAnswers;
 use crate::address::RunbookUrl;
 use crate::operations::batches::BatchProgress;
@@ -65,7 +70,7 @@ use crate::registers::StopRegister;
 use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
-pub(crate) use deployment::{Deployment, ShownSetting};
+pub(crate) use deployment::{Deployment, KnownLog, ShownSetting};
 
 /// The time limit of a read.
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -133,6 +138,31 @@ impl Api {
         self.0.deployment.runbook.as_ref()
     }
 
+    /// The worker that answers.
+    pub(super) fn worker(&self) -> &str {
+        &self.0.worker
+    }
+
+    /// The environment's name.
+    pub(super) fn environment(&self) -> Option<&str> {
+        self.0.deployment.environment.as_deref()
+    }
+
+    /// The sign-in of the console.
+    pub(super) fn session_desk(&self, is_loopback: bool) -> SessionDesk {
+        let inner = &self.0;
+        SessionDesk::new(
+            inner.gate.people_watch(),
+            Arc::clone(&inner.stores.sessions),
+            Reach::new(inner.deployment.origin.clone(), is_loopback),
+            inner.services.clock.clone(),
+        )
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.services.clock.now()
+    }
+
     /// Where operations are.
     fn operations(&self) -> Place {
         Place {
@@ -175,7 +205,7 @@ impl Inner {
 /// Who makes the change, and why; the audit log names both
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Signed {
+pub(crate) struct Signed {
     /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
     who: Option<Line>,
     /// The reason, for the readers of the audit log.
@@ -199,6 +229,8 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(submit::submit))
         .routes(routes!(evidence::show))
         .routes(routes!(evidence::verify))
+        .routes(routes!(evidence_log::show))
+        .routes(routes!(evidence_log::proof))
         .routes(routes!(batches::list))
         .routes(routes!(batches::show))
         .routes(routes!(batch_users::list))
@@ -275,57 +307,79 @@ async fn to_the_index() -> Redirect {
 async fn guard(
     State(api): State<Api>,
     Extension(client): Extension<Client>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
-    let gave_a_token = request.headers().contains_key(AUTHORIZATION);
-    if gave_a_token {
-        tokio::time::sleep(api.0.guesses.wait(client.peer, Instant::now())).await;
-    }
-    let caller = match admit(&api.0, &client, &request) {
+    api.slow_down(&client, request.headers()).await;
+    let admitted = api.admit(&client, request.method(), request.uri(), request.headers());
+    let caller = match admitted {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    let Ok(_slot) = api.0.slots.try_acquire() else {
-        return Problem::overloaded().into_response();
-    };
-    let _serving = client.serving();
-    request.extensions_mut().insert(caller);
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    // A change keeps running after its request has ended, and has a time limit of its own.
-    let within = if is_read { READ_WITHIN } else { CHANGE_WITHIN };
-
-    match tokio::time::timeout(within, answer).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_panic)) => Problem::panicked().into_response(),
-        Err(_elapsed) => Problem::timeout(within).into_response(),
-    }
+    let served = api.serve(&client, caller, request, next).await;
+    served.unwrap_or_else(Problem::into_response)
 }
 
-/// Checks the token, and counts the requests that are refused.
-fn admit(api: &Inner, client: &Client, request: &Request) -> Result<Caller, Problem> {
-    // The document says nothing about this deployment.
-    let is_open = request.uri().path() == openapi::PATH;
-    let Refusal { problem, reason } =
-        match api
-            .gate
-            .admit(request.method(), request.uri(), request.headers())
-        {
+impl Api {
+    /// Delays a client that guesses tokens.
+    pub(super) async fn slow_down(&self, client: &Client, headers: &HeaderMap) {
+        if headers.contains_key(AUTHORIZATION) {
+            tokio::time::sleep(self.0.guesses.wait(client.peer, Instant::now())).await;
+        }
+    }
+
+    /// Checks the token, and counts the requests that are refused.
+    pub(super) fn admit(
+        &self,
+        client: &Client,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Caller, Problem> {
+        let api = &self.0;
+        // The document says nothing about this deployment.
+        let is_open = uri.path() == openapi::PATH;
+        let Refusal { problem, reason } = match api.gate.admit(method, uri, headers) {
             Ok(caller) => return Ok(caller),
             Err(refusal) if is_open && refusal.problem.asks_for_a_token() => {
                 return Ok(Caller::token(SignIn::ReadToken, true));
             }
             Err(refusal) => refusal,
         };
-    metrics::admin_refused(reason);
-    if reason == "wrong_token"
-        && let Some(tokens) = api.guesses.wrong(client.peer, Instant::now())
-    {
-        tracing::warn!(peer = %client.peer, tokens, "clients sent wrong tokens to the admin API");
+        metrics::admin_refused(reason);
+        if reason == "wrong_token"
+            && let Some(tokens) = api.guesses.wrong(client.peer, Instant::now())
+        {
+            tracing::warn!(peer = %client.peer, tokens, "clients sent wrong tokens to the admin API");
+        }
+
+        Err(*problem)
     }
 
-    Err(*problem)
+    /// Answers a request of this caller, within the limits of this worker.
+    pub(super) async fn serve(
+        &self,
+        client: &Client,
+        caller: Caller,
+        mut request: Request,
+        next: Next,
+    ) -> Result<Response, Problem> {
+        let Ok(_slot) = self.0.slots.try_acquire() else {
+            return Err(Problem::overloaded());
+        };
+        let _serving = client.serving();
+        request.extensions_mut().insert(caller);
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+        // A change keeps running after its request has ended, and has a time limit of its own.
+        let within = if is_read { READ_WITHIN } else { CHANGE_WITHIN };
+
+        match tokio::time::timeout(within, answer).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(_panic)) => Err(Problem::panicked()),
+            Err(_elapsed) => Err(Problem::timeout(within)),
+        }
+    }
 }
 
 /// Runs a change to its end, even if the client disconnects.

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::begun::{Begun, OperationPreview};
 use super::dead_letters::{at_most, no_such_letter};
 use super::rate::AtMost;
 use super::{Api, Signed, limit, to_its_end};
@@ -16,7 +17,7 @@ use crate::admin::problem::Problem;
 use crate::admin::read::{At, Body, Line, Query, within};
 use crate::job::UserId;
 use crate::limits::parse::positive_duration;
-use crate::operations::dead_letters::{DeadLetter, DeadLetterFilter, Discard, Replay, Skipped};
+use crate::operations::dead_letters::{DeadLetterFilter, Discard, Replay};
 use crate::operations::operation::{
     ListedOperations, Manner, OperationView, Order, ShownOperation, StopError, discard_order,
     replay_order, verify_order,
@@ -31,7 +32,7 @@ const CANARY_WAIT: Duration = Duration::from_mins(10);
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Page {
+pub(crate) struct Page {
     /// Maximum number of operations.
     #[serde(default, deserialize_with = "within::<1, 1000, _>")]
     #[param(minimum = 1, maximum = 1000, default = 100)]
@@ -45,7 +46,7 @@ pub(super) struct Page {
     get, path = "/api/v1/operations", tag = "operations", operation_id = "listOperations", params(Page),
     responses((status = 200, description = "A page of operations", body = ListedOperations)),
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(api): State<Api>,
     Query(page): Query<Page>,
 ) -> Result<Json<ListedOperations>, Problem> {
@@ -57,7 +58,7 @@ pub(super) async fn list(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Items {
+pub(crate) struct Items {
     /// Maximum number of results.
     #[serde(default, deserialize_with = "within::<1, 1000, _>")]
     #[param(minimum = 1, maximum = 1000, default = 100)]
@@ -77,7 +78,7 @@ pub(super) struct Items {
         (status = 404, description = "`no_such_operation`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn show(
+pub(crate) async fn show(
     State(api): State<Api>,
     At(id): At<OperationId>,
     Query(items): Query<Items>,
@@ -92,7 +93,7 @@ pub(super) async fn show(
 /// What to do, to which dead letters or users, and how. Without a filter, `all` has to be true
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct OperationOrder {
+pub(crate) struct OperationOrder {
     /// What to do. A verify picks users by `user`, or `all`.
     kind: OperationKind,
     /// Maximum rate.
@@ -118,22 +119,6 @@ pub(super) struct OperationOrder {
 }
 
 type OperationBody = Picked<OperationOrder>;
-
-/// The set that an operation would have
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct OperationPreview {
-    /// Always true: nothing was changed.
-    dry_run: bool,
-    /// What it would do.
-    kind: OperationKind,
-    /// The dead letters that it would work on.
-    letters: Vec<DeadLetter>,
-    /// Dead letters that it would leave in the queue, and why.
-    skipped: Vec<Skipped>,
-    /// The users whom it would check.
-    users: Vec<UserId>,
-}
 
 /// Begins an operation: a replay, a discard or a verify of the items that match now
 ///
@@ -162,6 +147,16 @@ pub(super) async fn begin(
     Extension(caller): Extension<Caller>,
     Body(order): Body<Picked<OperationOrder>>,
 ) -> Result<Response, Problem> {
+    let begun = frozen(api, caller, order).await?;
+    Ok(begun.into_response())
+}
+
+/// Freezes the set of the items that match now, and begins, unless it is a dry run.
+pub(crate) async fn frozen(
+    api: Api,
+    caller: Caller,
+    order: Picked<OperationOrder>,
+) -> Result<Begun, Problem> {
     let filter = to_change(order.filter)?;
     let order = order.rest;
     to_its_end(async move { freeze(&api, &caller, filter, order).await }).await
@@ -187,7 +182,7 @@ async fn freeze(
     caller: &Caller,
     filter: DeadLetterFilter,
     request: OperationOrder,
-) -> Result<Response, Problem> {
+) -> Result<Begun, Problem> {
     let permission = permission_of(request.kind);
     caller.demand(permission)?;
     let names_any = filter.names_any();
@@ -205,7 +200,7 @@ async fn freeze(
             skipped: order.set.skipped,
             users: order.set.users,
         };
-        return Ok(Json(preview).into_response());
+        return Ok(Begun::Preview(preview));
     }
     if is_empty {
         let skipped = set.skipped.len();
@@ -233,12 +228,7 @@ async fn freeze(
         .await?;
     let view = place.glance(begun.id).await?;
     let view = view.ok_or(StopError::NoSuchOperation(begun.id))?;
-    let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
-    let location = format!("/api/v1/operations/{}", begun.id);
-    if let Ok(location) = HeaderValue::from_str(&location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(Begun::Operation(Box::new(view)))
 }
 
 /// Finds the items that match now.
@@ -318,7 +308,7 @@ async fn users(api: &Api, filter: DeadLetterFilter) -> Result<Vec<UserId>, Probl
         (status = 409, description = "`has_ended`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn stop(
+pub(crate) async fn stop(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(id): At<OperationId>,
@@ -335,7 +325,7 @@ pub(super) async fn stop(
 /// The rate of an operation from now on
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewRate {
+pub(crate) struct NewRate {
     /// Maximum rate.
     rate: AtMost,
     /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
@@ -355,7 +345,7 @@ pub(super) struct NewRate {
         (status = 409, description = "`has_ended`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn rate(
+pub(crate) async fn rate(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(id): At<OperationId>,

@@ -23,7 +23,7 @@ use crate::operations::when;
     get, path = "/api/v1/overview", tag = "overview", operation_id = "showOverview",
     responses((status = 200, description = "The deployment", body = DeploymentOverview)),
 )]
-pub(super) async fn show(
+pub(crate) async fn show(
     State(Api(api)): State<Api>,
 ) -> Result<Json<Arc<DeploymentOverview>>, Problem> {
     let sources = sources(&api);
@@ -39,17 +39,16 @@ fn sources(api: &Inner) -> OverviewSources<'_> {
         environment: api.deployment.environment.as_deref(),
         fleet: &api.fleet,
         stores: &api.stores,
-        archive_store: &api.services.archive_store,
+        services: &api.services,
         broker: &*api.broker,
         rates: &api.deployment.rates,
-        clock: &api.services.clock,
     }
 }
 
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// A time (2026-11-01T00:00:00Z), or a period that ends now (`2h`). At most 48 hours ago; the last hour if it is missing.
     #[serde(default, deserialize_with = "when::since")]
     #[param(value_type = Option<String>, pattern = r"^([1-9][0-9]{0,3}[smhd]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$")]
@@ -71,7 +70,7 @@ impl Wanted {
     get, path = "/api/v1/series", tag = "overview", operation_id = "showSeries", params(Wanted),
     responses((status = 200, description = "The counts of each minute", body = Series)),
 )]
-pub(super) async fn minutes(
+pub(crate) async fn minutes(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Series>, Problem> {

@@ -56,17 +56,17 @@ impl PauseState {
 
 /// What a pause or a resume did
 #[derive(Serialize, ToSchema)]
-pub(super) struct PauseChanged {
+pub(crate) struct PauseChanged {
     #[serde(flatten)]
     state: PauseState,
     /// False if it was paused, or not paused, already: the record in force is kept.
-    changed: bool,
+    pub(crate) changed: bool,
 }
 
 /// Who pauses, why, and for how long
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ToPause {
+pub(crate) struct ToPause {
     /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
     pub(super) who: Option<Line>,
     /// The reason, for the readers of the audit log.
@@ -116,7 +116,7 @@ pub(super) async fn show(State(Api(api)): State<Api>) -> Result<Json<PauseState>
     request_body(content = ToPause, example = json!({ "who": "ada", "why": "the tenant is being migrated", "for": "2h" })),
     responses((status = 200, description = "Whether the workers are paused", body = PauseChanged)),
 )]
-pub(super) async fn pause(
+pub(crate) async fn pause(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Body(to_pause): Body<ToPause>,
@@ -133,7 +133,7 @@ pub(super) async fn pause(
     request_body(content = Signed, example = json!({ "who": "ada", "why": "the migration is done" })),
     responses((status = 200, description = "Whether the workers are paused", body = PauseChanged)),
 )]
-pub(super) async fn resume(
+pub(crate) async fn resume(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Body(signed): Body<Signed>,

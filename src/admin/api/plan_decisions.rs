@@ -40,7 +40,7 @@ pub(super) struct NewPlan {
 /// An approval of a plan
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct NewApproval {
+pub(crate) struct NewApproval {
     /// The number of deletions that the plan shows.
     #[serde(deserialize_with = "up_to::<10_000_000, _>")]
     #[schema(minimum = 0, maximum = 10_000_000)]
@@ -56,7 +56,7 @@ pub(super) struct NewApproval {
 /// An order to send the users of a plan
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Apply {
+pub(crate) struct Apply {
     /// Process these users before all users who are not urgent.
     #[serde(default)]
     urgent: bool,
@@ -76,7 +76,7 @@ impl Api {
     ) -> Result<Signatory, Problem> {
         let operator = self.operator(signed, caller, permission)?;
         let signed_in_by = match caller.sign_in {
-            SignIn::Key => Some(SignedInBy::Key),
+            SignIn::Key | SignIn::Session | SignIn::WorkerSession => Some(SignedInBy::Key),
             SignIn::Proxy => Some(SignedInBy::Proxy),
             SignIn::OperatorToken | SignIn::ReadToken | SignIn::Loopback => None,
         };
@@ -143,7 +143,7 @@ pub(super) async fn save(
             body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn approve(
+pub(crate) async fn approve(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(name): At<PlanName>,
@@ -174,7 +174,7 @@ pub(super) async fn approve(
         (status = 409, description = "`plan_ended`, `plan_altered`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn reject(
+pub(crate) async fn reject(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(name): At<PlanName>,
@@ -196,7 +196,7 @@ pub(super) async fn reject(
         (status = 409, description = "`not_approved`, `plan_ended`, `plan_altered`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn revoke(
+pub(crate) async fn revoke(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(name): At<PlanName>,
@@ -218,7 +218,7 @@ pub(super) async fn revoke(
         (status = 409, description = "`plan_ended`, `plan_altered`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn withdraw(
+pub(crate) async fn withdraw(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(name): At<PlanName>,
@@ -255,7 +255,7 @@ async fn decide(
         (status = 409, description = "`plan_ended`, `plan_expired`, `protected_user`: nothing was sent", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn apply(
+pub(crate) async fn apply(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(name): At<PlanName>,

@@ -26,7 +26,7 @@ const PLANS: usize = 20;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
+pub(crate) struct ListQuery {
     /// Only plans in this state.
     state: Option<PlanState>,
     /// Maximum number of plans, the newest first.
@@ -37,17 +37,17 @@ pub(super) struct ListQuery {
 
 /// Stored plans
 #[derive(Serialize, ToSchema)]
-pub(super) struct Listed {
+pub(crate) struct Listed {
     /// The newest first.
-    plans: Vec<StoredPlan>,
+    pub(crate) plans: Vec<StoredPlan>,
     /// Whether there are more.
-    more: bool,
+    pub(crate) more: bool,
 }
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ShowQuery {
+pub(crate) struct ShowQuery {
     /// Users after this one, in the order of their IDs.
     after: Option<UserId>,
     /// Maximum number of users.
@@ -58,11 +58,11 @@ pub(super) struct ShowQuery {
 
 /// A stored plan with some of its users
 #[derive(Serialize, ToSchema)]
-pub(super) struct Shown {
-    plan: StoredPlan,
-    users: Vec<PlannedUser>,
+pub(crate) struct Shown {
+    pub(crate) plan: StoredPlan,
+    pub(crate) users: Vec<PlannedUser>,
     /// Whether there are more users.
-    more: bool,
+    pub(crate) more: bool,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -133,7 +133,7 @@ impl From<PlanError> for Problem {
     params(ListQuery),
     responses((status = 200, description = "The plans", body = Listed)),
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(api): State<Api>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Listed>, Problem> {
@@ -156,7 +156,7 @@ pub(super) async fn list(
         (status = 404, description = "`no_such_plan`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn show(
+pub(crate) async fn show(
     State(api): State<Api>,
     At(name): At<PlanName>,
     Query(query): Query<ShowQuery>,

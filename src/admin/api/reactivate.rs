@@ -21,7 +21,7 @@ use crate::people::Permission;
     request_body(content = Signed, example = json!({ "who": "ada", "why": "HR sent a wrong list" })),
     responses((status = 200, description = "What became of the user", body = UserReactivated)),
 )]
-pub(super) async fn user(
+pub(crate) async fn user(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     At(user_id): At<UserId>,

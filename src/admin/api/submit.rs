@@ -54,14 +54,14 @@ pub(super) struct Order {
 /// What was sent
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Submitted {
+pub(crate) struct Submitted {
     /// The queue that the messages are in.
     queue: &'static str,
     /// The order that is stored, which the messages name.
     #[schema(value_type = String, format = "uuid")]
     order: Uuid,
     /// Messages that the broker confirmed.
-    sent: u64,
+    pub(crate) sent: u64,
     /// Users who were sent with the same batch before, and are not sent again.
     already_sent: u64,
     /// Users who are sent although an earlier request was cancelled.

@@ -1,6 +1,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -11,11 +12,12 @@ use crate::job::{BatchId, UserId};
 use crate::machine::StateName;
 use crate::operations::status::{Requests, UserStatus};
 use crate::operations::users::{self, NoList, UserFilter, UserPage, UserSources};
+use crate::operations::when;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// Only users who still have access, the one who was asked for first at the head.
     #[serde(default)]
     access: bool,
@@ -24,6 +26,15 @@ pub(super) struct Wanted {
     /// Only users who wait for this: a failure code, or `not_due`, `brake`, `access_first`, `not_converged`, `deletion_pending`, `batch_paused`, `request_limit`, `not_approved`, `plan_moved` and the other words that begin with `plan_`.
     #[serde(rename = "waitingFor")]
     waiting_for: Option<String>,
+    /// Only users who wait for this, or whose dead letter has this reason.
+    why: Option<String>,
+    /// Only users who have a dead letter.
+    #[serde(default, rename = "deadLetter")]
+    dead_letter: bool,
+    /// Only users who were asked for before a time (2026-11-01T00:00:00Z), or longer ago than a period (`15m`).
+    #[serde(default, deserialize_with = "when::since")]
+    #[param(value_type = Option<String>, pattern = r"^([1-9][0-9]{0,3}[smhd]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$")]
+    older: Option<Timestamp>,
     /// Only users of this batch.
     batch: Option<BatchId>,
     /// Maximum number of users.
@@ -49,7 +60,7 @@ pub(super) struct Wanted {
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<UserPage>, Problem> {
@@ -61,7 +72,9 @@ pub(super) async fn list(
         access: wanted.access,
         state: wanted.state,
         waiting_for: wanted.waiting_for,
-        why: None,
+        why: wanted.why,
+        dead_letter: wanted.dead_letter,
+        asked_before: wanted.older,
         id_begins: None,
         batch: wanted.batch,
     };
@@ -98,7 +111,7 @@ pub(super) fn no_list(why: NoList) -> Problem {
             content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn show(
+pub(crate) async fn show(
     State(Api(api)): State<Api>,
     At(user_id): At<UserId>,
 ) -> Result<Json<UserStatus>, Problem> {

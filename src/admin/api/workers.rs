@@ -10,9 +10,9 @@ use crate::ports::LiveWorker;
 
 /// The running workers
 #[derive(Serialize, ToSchema)]
-pub(super) struct Workers {
+pub(crate) struct Workers {
     /// Sorted by name.
-    workers: Vec<LiveWorker>,
+    pub(crate) workers: Vec<LiveWorker>,
 }
 
 /// Lists all workers of the deployment
@@ -22,7 +22,7 @@ pub(super) struct Workers {
     get, path = "/api/v1/workers", tag = "workers", operation_id = "listWorkers",
     responses((status = 200, description = "The workers", body = Workers)),
 )]
-pub(super) async fn list(State(Api(api)): State<Api>) -> Result<Json<Workers>, Problem> {
+pub(crate) async fn list(State(Api(api)): State<Api>) -> Result<Json<Workers>, Problem> {
     Ok(Json(Workers {
         workers: api.stores.workers.workers().await?,
     }))
@@ -36,6 +36,6 @@ pub(super) async fn list(State(Api(api)): State<Api>) -> Result<Json<Workers>, P
     get, path = "/api/v1/fleet", tag = "workers", operation_id = "showFleet",
     responses((status = 200, description = "The state of the fleet", body = Fleet)),
 )]
-pub(super) async fn fleet_state(State(Api(api)): State<Api>) -> Json<Fleet> {
+pub(crate) async fn fleet_state(State(Api(api)): State<Api>) -> Json<Fleet> {
     Json(fleet(&api.fleet, api.services.clock.now()).await)
 }

@@ -1,4 +1,5 @@
 mod broker;
+mod evidence;
 mod finding;
 mod fleet;
 mod people;
@@ -137,7 +138,13 @@ async fn findings(sources: &Sources, user_id: Option<UserId>) -> Result<Vec<Find
         Box::pin(async { [protected::check(base).await, people::check(base).await].concat() }),
         Box::pin(broker::check(settings.queue.as_ref())),
         Box::pin(fleet::check(&settings)),
-        Box::pin(safety::check(base, settings.queue.as_ref())),
+        Box::pin(async {
+            let safety = safety::check(base, settings.queue.as_ref()).await;
+            safety
+                .into_iter()
+                .chain(evidence::check(base).await)
+                .collect()
+        }),
     );
     let understood = Finding::good("settings", "valid");
 

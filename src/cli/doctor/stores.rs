@@ -22,7 +22,7 @@ pub(super) async fn checkpoints(settings: &Settings) -> Vec<Finding> {
             }
         },
         CheckpointsUrl::Redis(url) => {
-            let redis = compose::redis(url, settings);
+            let redis = compose::redis(url, settings, "");
             let writes = accepts_writes(redis.checkpoints.probe().await);
             // An unreachable Redis is reported only once.
             let health = if writes.unreachable {

@@ -31,14 +31,15 @@ use crate::operations::plans::{Saving, Signatory, StoredPlan};
 use crate::people::Permission;
 use crate::registers::plan::Planned;
 
-/// Shows what would be done to users, and changes nothing
+/// Shows what would be done to users, and changes none of them; stores and approves plans
 ///
 /// It reads the users, their queues and their conversations, checks the guards as a worker does, and shows what a guard
 /// would stop, how much there is to archive, and how long it would take under the quota. The reads count against the
 /// quota that the workers share: it says first how long they take, then prints each user as soon as it is known.
 ///
 /// With --save the plan is stored under its digest, so that a second person can approve its deletions:
-/// `OFFBOARDER_GUARD_APPROVAL`.
+/// `OFFBOARDER_GUARD_APPROVAL`. With `deletions:N`, a plan of at most N users may also wait: for deletions that its requester
+/// had in the last 24 hours, which a plan does not count.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -65,7 +66,7 @@ pub(crate) struct Args {
 
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
     match &args.verb {
-        Some(verb) => stored::run(verb, sources).await,
+        Some(verb) => Box::pin(stored::run(verb, sources)).await,
         None => make(args, &TenantSettings::read(sources)?).await,
     }
 }

@@ -61,16 +61,20 @@ fn cell(lines: impl IntoIterator<Item = Option<String>>) -> String {
 /// How far the off-boarding came.
 const fn end_of(row: &Row) -> &'static str {
     match row.outcome {
-        Outcome::Deleted => "deleted",
-        Outcome::DeactivatedOnly => "deactivated only",
+        Outcome::Deleted => "Deleted",
+        Outcome::DeactivatedOnly => "DeactivatedOnly",
         Outcome::Sealed => {
-            "archived and sealed, no manifest: in progress, a dead letter, or the manifest was removed"
+            "Archived and sealed, no manifest: in progress, a dead letter, or the manifest was removed"
         }
         Outcome::Archived => {
-            "archived, no manifest: in progress, a dead letter, or the manifest was removed"
+            "Archived, no manifest: in progress, a dead letter, or the manifest was removed"
         }
         Outcome::Cancelled => "cancelled",
         Outcome::Discarded => "failed",
+        Outcome::Open => {
+            "open: nothing is stored since the order; waiting, in progress, a dead letter, or its objects were removed"
+        }
+        Outcome::Erased => "erased from the archive store",
         Outcome::Unreadable => "unknown: an object cannot be read",
         Outcome::Hidden => "unknown: all objects were deleted",
     }

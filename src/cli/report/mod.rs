@@ -192,12 +192,12 @@ fn aside(end: &End<'_>) -> String {
 fn not_checked(downloaded: bool, reporter: &Reporter) -> Vec<String> {
     let mut texts = vec![
         "the bytes of archives, seals, versions and locks: `offboarder verify` checks them".to_owned(),
-        "users of whom the store has no object: those who are still in progress, dead letters that were not discarded, and users \
-         whose objects were all removed"
-            .to_owned(),
-        "members of a cancelled batch of whom the store has no seal: only the users whom an order names are shown as cancelled"
+        "users of bare messages, whom no order of `submit` names, and of whom the store has no object: those who are still in progress, \
+         dead letters that were not discarded, members of a cancelled batch, and users whose objects were all removed"
             .to_owned(),
     ];
+    let odd = reporter.odd_orders.iter();
+    texts.extend(odd.map(|order| format!("users of an order that does not count: {order}")));
     if let Some(doubt) = &reporter.orders_in_doubt {
         texts.push(format!("who was cancelled, or not all of them: {doubt}"));
     }

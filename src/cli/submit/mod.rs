@@ -122,16 +122,16 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     match broker {
         None => submission.dry_run(args.output.output).await,
         Some(broker) => {
-            agree(submission.users.checked.users)?;
+            let users = submission.users.checked.users;
+            agree(users)?;
             let publisher = broker.publisher(Sending::CHANNELS);
-            let output = args.output.output;
             if acting.person.is_some() {
-                let batch = input.batch_id.as_ref();
                 let store = compose::archive_store(&settings.base).await?;
-                let users = submission.users.checked.users;
-                acting.record("submit", &store, users, batch).await?;
+                let batch = input.batch_id.as_ref();
+                let why = input.reason.clone();
+                acting.record("submit", &store, users, batch, why).await?;
             }
-            let exit = Box::pin(submission.send(publisher, &settings, output)).await?;
+            let exit = Box::pin(submission.send(publisher, &settings, args.output.output)).await?;
             if let Some(planned) = &planned {
                 planned.applied(&acting).await?;
             }

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod commands;
+mod evidence;
 mod listings;
 mod origins;
 mod profiles;

@@ -11,5 +11,5 @@ pub(crate) use act::{ActKind, PlanAct, PlanActs, Stored};
 pub(crate) use document::{
     Fingerprint, PLAN_SCHEMA, PlanDocument, PlanKind, PlanPart, PlannedUser, PlannedUsers, Totals,
 };
-pub(crate) use observed::{Observed, is_stale};
+pub(crate) use observed::{Moved, Observed, is_stale};
 pub(crate) use verdict::{Approved, NotApproved, Question, judge};

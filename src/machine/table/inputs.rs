@@ -94,6 +94,7 @@ pub(super) fn events() -> Vec<(String, Event)> {
     let beginning = Beginning {
         revision: 1,
         previous: None,
+        archived: false,
     };
     let looked_back = std::iter::once((
         "NoPriorEvidence".to_owned(),
@@ -142,6 +143,7 @@ fn prior_evidence() -> impl Iterator<Item = (String, Event)> {
             previous: None,
             request: Request::default(),
             steps: Vec::new(),
+            workers: Vec::new(),
             state,
         };
         let event = Event::PriorEvidenceFound(Box::new(evidence));

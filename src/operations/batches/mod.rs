@@ -13,7 +13,7 @@ pub(crate) use crate::ports::batches::{Known, Standing, Summary};
 pub(crate) use overview::{
     AccessRange, AccessTimes, BatchProgress, DeadLetters, Overview, StillHaveAccess, Waiting,
 };
-pub(crate) use page::{BatchFilter, BatchPage, UnderWayBatches, page, under_way};
+pub(crate) use page::{BatchFilter, BatchPage, UnderWay, UnderWayBatches, page, under_way};
 pub(crate) use read::{column_names, overview, report};
 pub(crate) use report::{Reported, csv};
 pub(crate) use series::{BatchSeries, series};

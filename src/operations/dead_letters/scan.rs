@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::seen::SeenInQueue;
@@ -11,24 +12,42 @@ use crate::failpoint::time_scaled;
 use crate::ports::queue::{Broker, Delivery, QueueScan};
 use crate::queue::QueueError;
 
+/// Scans that only read take turns in this process: one does not miss what another one holds for a moment.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 /// One scan over the dead letters that were in the queue when it began. They stay in the queue unless they are
 /// acknowledged before [`Self::close`].
-pub(super) struct DeadLetterScan(Box<dyn QueueScan>);
+pub(super) struct DeadLetterScan {
+    scan: Box<dyn QueueScan>,
+    _turn: Option<MutexGuard<'static, ()>>,
+}
 
 impl DeadLetterScan {
-    /// Begins at the head of the queue.
+    /// Begins at the head of the queue, to read all of it and close.
     pub(super) async fn begin(broker: &dyn Broker) -> Result<Self, QueueError> {
-        broker.scan_dead_letters().await.map(Self)
+        let turn = TURN.lock().await;
+        Ok(Self {
+            scan: broker.scan_dead_letters().await?,
+            _turn: Some(turn),
+        })
+    }
+
+    /// For a scan that does something to each, which takes long: nobody waits for it.
+    async fn begin_changing(broker: &dyn Broker) -> Result<Self, QueueError> {
+        Ok(Self {
+            scan: broker.scan_dead_letters().await?,
+            _turn: None,
+        })
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<(DeadLetter, Delivery)>, QueueError> {
-        let delivery = self.0.next().await?;
+        let delivery = self.scan.next().await?;
         Ok(delivery.map(|delivery| (DeadLetter::read(&delivery.envelope), delivery)))
     }
 
     /// Returns all dead letters to the queue that were not acknowledged.
     pub(super) async fn close(self) -> Result<(), QueueError> {
-        self.0.close().await
+        self.scan.close().await
     }
 }
 
@@ -162,7 +181,7 @@ impl<'a> SetScan<'a> {
     async fn begin(&mut self) -> Result<DeadLetterScan, QueueError> {
         self.found = false;
         self.until = Instant::now() + HIDDEN_FOR;
-        DeadLetterScan::begin(self.broker).await
+        DeadLetterScan::begin_changing(self.broker).await
     }
 
     /// Returns to the queue what was not acknowledged. The result names those of the set that were not found.

@@ -5,6 +5,7 @@ mod decide;
 mod difference;
 mod save;
 mod view;
+mod waiting;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub(crate) use decide::{Decision, Signatory};
 pub(crate) use difference::{Difference, differences};
 pub(crate) use save::{Saving, plan_users, planned, rows};
 pub(crate) use view::{PlanState, Said, StoredPlan};
+pub(crate) use waiting::WaitingPlans;
 
 use crate::clock::Clock;
 use crate::failure::Failure;

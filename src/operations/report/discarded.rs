@@ -109,6 +109,24 @@ pub(super) async fn copies(store: &dyn ArchiveStore) -> Result<Copies, Failure> 
     Ok(copies)
 }
 
+/// The keys of the copies that name a user.
+pub(crate) async fn copies_of(
+    store: &dyn ArchiveStore,
+    user_id: UserId,
+) -> Result<Vec<ObjectKey>, Failure> {
+    let keys = store.keys(PREFIX).await?;
+    let reading = stream::iter(keys).map(|key| async move {
+        let copy = read(store, key.clone()).await?;
+        let is_of_user = copy.is_some_and(|copy| copy.letter.user_id == Some(user_id));
+        Ok(is_of_user.then_some(key))
+    });
+    let found = reading.buffer_unordered(AT_ONCE);
+    found
+        .try_filter_map(|key| async move { Ok(key) })
+        .try_collect()
+        .await
+}
+
 /// `None` if it cannot be read as one of ours.
 async fn read(store: &dyn ArchiveStore, key: ObjectKey) -> Result<Option<Copy>, Failure> {
     match store.read(&key, MAX_DOCUMENT_BYTES).await {

@@ -11,6 +11,7 @@ mod tests;
 mod totals;
 mod wanted;
 
+pub(crate) use discarded::copies_of;
 pub(crate) use read::{PARTS, Reporter, Stopped, Strangers};
 pub(crate) use row::{Checked, Outcome, Row};
 pub(crate) use totals::Totals;

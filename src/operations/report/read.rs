@@ -13,11 +13,14 @@ use super::row::{Checked, Outcome, Row};
 use super::wanted::Wanted;
 use crate::failure::{Class, Failure};
 use crate::guards::Hold;
-use crate::job::{Request, UserId};
+use crate::job::{OrderName, Request, UserId};
 use crate::machine::Cancelled;
 use crate::manifest;
 use crate::operations::verify::{Brief, Holdings, Verdict, Verifier, owned};
-use crate::registers::{HoldRecords, StopOrders, StopRegister, hold_of};
+use crate::registers::{
+    Erasures, HoldRecords, Order, OrderedUsers, StopOrders, StopRegister, all_orders, erasures,
+    hold_of,
+};
 
 /// The first digits of user IDs.
 pub(crate) const PARTS: &str = "0123456789abcdef";
@@ -37,6 +40,10 @@ pub(crate) struct Reporter {
     holds: HoldRecords,
     discarded: Copies,
     orders: Arc<StopOrders>,
+    ordered: OrderedUsers,
+    erasures: Erasures,
+    /// Orders of `submit` that do not count, and why.
+    pub odd_orders: Vec<String>,
     /// Why it is not known who was cancelled, if so.
     pub orders_in_doubt: Option<String>,
     /// The time of the report.
@@ -81,13 +88,17 @@ impl Reporter {
             }
             Err(failure) => (Arc::default(), Some(failure.to_string())),
         };
+        let ordered = all_orders(&*store).await?;
         Ok(Self {
+            ordered: ordered.0,
+            odd_orders: ordered.1,
             verifier: Arc::new(verifier),
             wanted,
             strangers,
             holds: HoldRecords::list(&*store).await?,
             discarded: copies(&*store).await?,
             orders,
+            erasures: erasures(&*store, None).await?,
             orders_in_doubt,
             now,
             markers: None,
@@ -146,6 +157,8 @@ impl Reporter {
 
         let others = self.discarded.by_user.keys().chain(self.strangers.keys());
         let others = others.copied().chain(self.orders.users());
+        let others = others.chain(self.ordered.keys().copied());
+        let others = others.chain(self.erasures.keys().copied());
         for user_id in others.filter(|user_id| user_id.to_string().starts_with(digit)) {
             objects.entry(user_id).or_default();
         }
@@ -171,6 +184,7 @@ impl Reporter {
             Some(names) => vec![unopened(user_id, names)],
             None => self.of_objects(user_id, objects).await?,
         };
+        rows.extend(self.open_order(user_id, &rows));
         rows.retain(|row| self.wanted.has(row));
 
         if !rows.is_empty() && self.holds.names(user_id) {
@@ -233,6 +247,26 @@ impl Reporter {
         Ok(rows)
     }
 
+    /// The first order of the user that no row answers.
+    fn open_order(&self, user_id: UserId, rows: &[Row]) -> Option<Row> {
+        let mut orders = self.ordered.get(&user_id)?.iter();
+        let is_open = |order: &&(OrderName, Arc<Order>)| {
+            let mut rows = rows.iter();
+            !rows.any(|row| row.answers(&order.0, &order.1))
+        };
+        let order = &*orders.find(is_open)?.1;
+        let mut row = Row::of_order(user_id, order);
+        let request = Request {
+            batch_id: order.batch_id.clone(),
+            requested_at: Some(order.at),
+            ..Request::default()
+        };
+        if let Some(cancelled) = self.covered(user_id, &request) {
+            row.cancel(cancelled);
+        }
+        Some(row)
+    }
+
     /// What is known of a user without an object: each discarded dead letter, and whether an order names the user.
     fn of_nothing(&self, user_id: UserId, objects: &Objects) -> Vec<Row> {
         if !objects.hidden.is_empty() {
@@ -246,6 +280,9 @@ impl Reporter {
             rows.retain(|other| row.asked_at.is_none() || other.asked_at != row.asked_at);
             rows.push(row);
         }
+        if let Some((_record, erasure)) = self.erasures.get(&user_id).and_then(|all| all.last()) {
+            rows.push(Row::of_erased(user_id, erasure));
+        }
         let mut requests = copies.iter().filter_map(|copy| copy.request.as_ref());
         let is_shown = requests.any(|request| self.covered(user_id, request).is_some());
         if let Some(order) = self.orders.last_order_of(user_id)
@@ -254,7 +291,7 @@ impl Reporter {
             rows.push(Row::of_cancelled(user_id, order));
         }
 
-        if rows.is_empty() {
+        if rows.is_empty() && !self.ordered.contains_key(&user_id) {
             rows.push(Row::unknown(user_id, Outcome::Hidden));
         }
         rows
@@ -300,6 +337,7 @@ impl Reporter {
             row.checked = Checked::NotOk;
         }
         row.asked_before = self.stored_at(objects);
+        row.seen_at = row.asked_before;
         row
     }
 

@@ -5,13 +5,14 @@ use serde::Serialize;
 
 use super::discarded::Discarded;
 use crate::guards::Hold;
-use crate::job::{Approval, BatchId, PlanName, Request, UserId};
+use crate::job::{Approval, BatchId, OrderName, PlanName, Request, UserId};
 use crate::machine::{Archive, Cancelled, DeletionOutcome, ManifestRef, StateName, StepRecord};
 use crate::manifest::{Manifest, SealDocument, Status};
+use crate::registers::{Erasure, Order};
 
 /// How far an off-boarding came, as the store shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "PascalCase")]
 pub(crate) enum Outcome {
     Deleted,
     DeactivatedOnly,
@@ -23,6 +24,10 @@ pub(crate) enum Outcome {
     Cancelled,
     /// A dead letter of the user was discarded, and the store has nothing else.
     Discarded,
+    /// `submit` ordered it, and the store has nothing since: waiting, in progress, a dead letter, or all objects were removed.
+    Open,
+    /// A person had all objects of the user removed for good.
+    Erased,
     /// The objects cannot be read as what their names say.
     Unreadable,
     /// All objects are hidden by delete markers.
@@ -120,6 +125,12 @@ pub(crate) struct Row {
     /// What the request said is known.
     #[serde(skip)]
     pub is_request_known: bool,
+    /// The orders that the objects name.
+    #[serde(skip)]
+    pub(super) orders: Vec<OrderName>,
+    /// The last time that the store shows.
+    #[serde(skip)]
+    pub(super) seen_at: Option<Timestamp>,
 }
 
 impl Row {
@@ -154,6 +165,8 @@ impl Row {
             checked: Checked::NoManifest,
             findings: Vec::new(),
             is_request_known: false,
+            orders: Vec::new(),
+            seen_at: None,
         }
     }
 
@@ -175,7 +188,9 @@ impl Row {
             let batch = later.request.batch_id.iter();
             let new: Vec<_> = batch.filter(|id| !row.batch_ids.contains(id)).collect();
             row.batch_ids.extend(new.into_iter().cloned());
+            row.orders.extend(later.request.order.clone());
         }
+        row.seen_at = Some(last.timestamp);
         row.lose_access(deactivated_at(&first.steps), target);
         row.keep(&last.archive.archive);
 
@@ -216,6 +231,8 @@ impl Row {
     pub(super) fn of_seal(user_id: UserId, seal: &SealDocument, target: SignedDuration) -> Self {
         let mut row = Self::unknown(user_id, Outcome::Sealed);
         row.ask(&seal.request);
+        row.orders.extend(seal.request.order.clone());
+        row.seen_at = Some(seal.sealed_at);
         row.lose_access(deactivated_at(&seal.steps), target);
         row.keep(&seal.archive);
         row
@@ -231,7 +248,40 @@ impl Row {
             row.asked_before = discarded.dead_lettered_at;
         }
         row.why_not_deleted = Some(discarded.to_string());
+        row.seen_at = discarded.dead_lettered_at;
         row
+    }
+
+    /// The row of an order that nothing answers.
+    pub(super) fn of_order(user_id: UserId, order: &Order) -> Self {
+        let mut row = Self::unknown(user_id, Outcome::Open);
+        row.ask(&Request {
+            requested_by: Some(order.person.as_ref().unwrap_or(&order.who).clone()),
+            reason: order.why.clone(),
+            batch_id: order.batch_id.clone(),
+            requested_at: Some(order.at),
+            ..Request::default()
+        });
+        row
+    }
+
+    /// The row of a user of whom a person had everything removed.
+    pub(super) fn of_erased(user_id: UserId, erasure: &Erasure) -> Self {
+        let mut row = Self::unknown(user_id, Outcome::Erased);
+        row.asked_before = Some(erasure.at);
+        row.seen_at = Some(erasure.at);
+        let why = erasure.why.as_ref();
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
+        let Erasure { at, who, .. } = erasure;
+        row.why_not_deleted = Some(format!(
+            "erased from the archive store at {at} by {who}{why}"
+        ));
+        row
+    }
+
+    /// Whether it may show what became of this order.
+    pub(super) fn answers(&self, name: &OrderName, order: &Order) -> bool {
+        self.orders.contains(name) || self.seen_at.is_none_or(|at| at >= order.at)
     }
 
     /// The row of a user whom an order names, and of whom nothing is stored.
@@ -239,6 +289,7 @@ impl Row {
         let mut row = Self::unknown(user_id, Outcome::Cancelled);
         // An order is for what was asked for before it.
         row.asked_before = Some(cancelled.at);
+        row.seen_at = Some(cancelled.at);
         row.cancelled = Some(cancelled.into());
         row
     }
@@ -246,6 +297,7 @@ impl Row {
     /// What was asked for is not carried out any further.
     pub(super) fn cancel(&mut self, cancelled: Cancelled) {
         self.outcome = Outcome::Cancelled;
+        self.seen_at = self.seen_at.max(Some(cancelled.at));
         self.cancelled = Some(cancelled.into());
     }
 

@@ -12,7 +12,9 @@ use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::job::{Approval, Request, UserId};
 use crate::machine::samples::{access_removed, empty_archive};
-use crate::machine::{Archive, Deletion, DeletionOutcome, ManifestRef, StateName, StepRecord};
+use crate::machine::{
+    Archive, Deletion, DeletionOutcome, LegalHold, ManifestRef, StateName, StepRecord,
+};
 use crate::manifest::{
     Actor, ArchiveMember, Manifest, SealDocument, Status, archive_key, audit_key, sealed_key,
 };
@@ -118,6 +120,7 @@ impl Leaver {
             steps: self.steps(None),
             access: access_removed(after(self.gone)),
             archive: self.archive(),
+            workers: Vec::new(),
         };
         let name = sealed_key(self.user_id, 1).0;
         std::fs::write(place.join(name), serde_json::to_vec_pretty(&seal).unwrap()).unwrap();
@@ -162,6 +165,7 @@ impl Leaver {
                 version: "0.0.0".to_owned(),
                 ..Actor::new("a test")
             },
+            workers: Vec::new(),
         };
         let bytes = manifest.to_bytes().unwrap();
         let key = audit_key(self.user_id, revision).0;
@@ -221,8 +225,14 @@ pub(crate) async fn population(place: &Path) {
     late.store_manifest(place, refused(), None);
     let held = Leaver::new(3, 15);
     held.store_archive(place);
-    let deletion = Deletion::without_call(DeletionOutcome::Held);
-    held.store_manifest(place, (1, deletion, Some("a legal hold")), None);
+    let by_counsel = LegalHold {
+        who: "counsel".to_owned(),
+        why: Some("case 4711".to_owned()),
+        at: Some(after(1)),
+    };
+    let why = by_counsel.to_string();
+    let deletion = Deletion::held(by_counsel);
+    held.store_manifest(place, (1, deletion, Some(&why)), None);
     let sealed = Leaver::new(4, 3);
     sealed.store_archive(place);
     sealed.store_seal(place);

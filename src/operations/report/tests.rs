@@ -7,7 +7,9 @@ use super::samples::{
     Leaver, after, cancel, deleted, population, refused, reporter, rows, user, wanted,
 };
 use super::{Checked, Row, Totals, Wanted, parse_from, parse_to};
+use crate::adapters::directory::DirectoryStore;
 use crate::machine::{Deletion, DeletionOutcome};
+use crate::registers::{Order, store_part};
 
 fn totals(rows: &[Row]) -> Totals {
     let mut totals = Totals::default();
@@ -76,6 +78,50 @@ async fn every_kind_of_end_has_a_row_and_the_totals_add_up() {
     let checks = &totals.checks;
     assert_eq!([checks.ok, checks.not_ok, checks.no_manifest], [3, 0, 4]);
     assert_eq!((totals.on_hold, totals.asked_at_unknown), (1, 2));
+}
+
+#[tokio::test]
+async fn a_user_of_an_order_has_an_end_or_is_open() {
+    let place = tempfile::tempdir().unwrap();
+    let [ended, before, named] = [1, 2, 3].map(|number| Leaver::new(number, 2));
+    let store = DirectoryStore::open(place.path()).unwrap();
+    let order = async |minutes: i64, users: &[u8]| {
+        let order = Order {
+            at: after(minutes),
+            why: Some("left".to_owned()),
+            batch_id: Some("q4".parse().unwrap()),
+            ..Order::sample(users.len() as u64)
+        };
+        let ids = users.iter().map(|number| user(*number)).collect();
+        store_part(&store, &order, 1, ids).await.unwrap()
+    };
+    // One that ended after the order, one before it, one whose manifest names it although its clock is behind.
+    order(1, &[1, 6, 8]).await;
+    let later = order(3, &[2, 3]).await;
+    ended.store_whole(place.path());
+    before.store_whole(place.path());
+    let mut named = named;
+    named.request.order = Some(later);
+    named.store_whole(place.path());
+    cancel(place.path(), 8, after(20)).await;
+
+    let rows = rows(place.path(), wanted()).await;
+    let ends: Vec<_> = rows.iter().map(|row| (row.user_id, row.outcome)).collect();
+    let expected = [
+        (1, Outcome::Deleted),
+        (2, Outcome::Deleted),
+        (2, Outcome::Open),
+        (3, Outcome::Deleted),
+        (6, Outcome::Open),
+        (8, Outcome::Cancelled),
+    ];
+    assert_eq!(ends, expected.map(|(number, end)| (user(number), end)));
+    let open = &rows[4];
+    assert_eq!(open.asked_at, Some(after(1)));
+    assert_eq!(open.asked_by.as_deref(), Some("ada@host"));
+    assert_eq!(open.reason.as_deref(), Some("left"));
+    assert_eq!(open.batch_ids, ["q4".parse().unwrap()]);
+    assert_eq!(totals(&rows).outcomes.open, 2);
 }
 
 #[tokio::test]

@@ -40,6 +40,8 @@ pub(crate) struct Outcomes {
     pub not_offered: u64,
     pub without_manifest: u64,
     pub cancelled: u64,
+    pub open: u64,
+    pub erased: u64,
     pub unreadable: u64,
 }
 
@@ -85,6 +87,8 @@ impl Totals {
                 &mut outcomes.not_offered
             }
             (Outcome::Cancelled, _) => &mut outcomes.cancelled,
+            (Outcome::Open, _) => &mut outcomes.open,
+            (Outcome::Erased, _) => &mut outcomes.erased,
             // A manifest that contradicts itself.
             (
                 Outcome::DeactivatedOnly,
@@ -117,6 +121,8 @@ impl Totals {
             not_offered,
             without_manifest,
             cancelled,
+            open,
+            erased,
             unreadable,
         } = self.outcomes;
         [
@@ -126,7 +132,8 @@ impl Totals {
             ),
             format!(
                 "{deleted} deleted, {refused} refused, {held} held, {not_requested} only to deactivate, {not_offered} not \
-                 offered, {without_manifest} without a manifest, {cancelled} cancelled, {unreadable} unreadable"
+                 offered, {without_manifest} without a manifest, {cancelled} cancelled, {open} open, {erased} erased, \
+                 {unreadable} unreadable"
             ),
             format!("checks: {ok} ok, {not_ok} not ok, {no_manifest} without a manifest"),
             format!(

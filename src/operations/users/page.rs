@@ -26,6 +26,10 @@ pub(crate) struct UserFilter {
     pub waiting_for: Option<String>,
     /// What the user waits for, or the reason of the dead letter.
     pub why: Option<String>,
+    /// Only users who have a dead letter.
+    pub dead_letter: bool,
+    /// Only users who were asked for until then, and those of whom that is unknown.
+    pub asked_before: Option<Timestamp>,
     /// What the user ID begins with.
     pub id_begins: Option<String>,
     pub batch: Option<BatchId>,
@@ -34,7 +38,12 @@ pub(crate) struct UserFilter {
 impl UserFilter {
     /// Whether a record has to be read to know whether a user is meant.
     pub(super) const fn needs_records(&self) -> bool {
-        self.access || self.state.is_some() || self.waiting_for.is_some() || self.why.is_some()
+        self.access
+            || self.dead_letter
+            || self.state.is_some()
+            || self.waiting_for.is_some()
+            || self.why.is_some()
+            || self.asked_before.is_some()
     }
 
     pub(super) fn admits_id(&self, user_id: UserId) -> bool {
@@ -43,6 +52,11 @@ impl UserFilter {
             let id = user_id.to_string();
             id.starts_with(&begins.trim().to_ascii_lowercase())
         })
+    }
+
+    /// Whether who was asked for then came too late for this filter.
+    pub(super) fn is_past(&self, asked_at: Timestamp) -> bool {
+        self.asked_before.is_some_and(|before| asked_at > before)
     }
 
     pub(super) fn admits(&self, user: &ListedUser) -> bool {
@@ -56,7 +70,15 @@ impl UserFilter {
             let dead_letter = user.dead_letter.map(Reason::as_str);
             user.waits_for.as_ref() == Some(wanted) || dead_letter == Some(wanted)
         });
-        has_state && waits && has_access && is_why && self.admits_id(user.user_id)
+        let is_dead = !self.dead_letter || user.dead_letter.is_some();
+        let is_old = user.requested_at.is_none_or(|at| !self.is_past(at));
+        has_state
+            && waits
+            && has_access
+            && is_why
+            && is_dead
+            && is_old
+            && self.admits_id(user.user_id)
     }
 }
 

@@ -122,6 +122,28 @@ async fn a_filter_by_state_or_wait_leaves_the_others_out() {
 }
 
 #[tokio::test]
+async fn a_filter_by_age_ends_at_the_first_who_was_asked_for_later() {
+    let scene = scene();
+    for number in 0..9 {
+        let second = 100 + i64::from(number);
+        scene.save(&requested(user(number), second)).await;
+    }
+    let old = UserFilter {
+        access: true,
+        asked_before: Some(at(102)),
+        ..UserFilter::default()
+    };
+    for limit in [1, 2, 3, 50] {
+        assert_eq!(scene.all(&old, limit).await, [0, 1, 2].map(user), "{limit}");
+    }
+    let given_up = UserFilter {
+        dead_letter: true,
+        ..UserFilter::default()
+    };
+    assert!(scene.all(&given_up, 10).await.is_empty());
+}
+
+#[tokio::test]
 async fn an_incomplete_index_is_rebuilt_before_it_answers() {
     let scene = scene();
     scene.save(&requested(user(1), 100)).await;

@@ -10,6 +10,7 @@ mod cancelled;
 mod check;
 mod checkpoint_evidence;
 mod documents;
+mod erased;
 mod finding;
 mod folder;
 mod holdings;

@@ -80,6 +80,7 @@ fn manifest(
         deletion: Deletion::without_call(outcome),
         residual: Vec::new(),
         actor: Actor::new("a test"),
+        workers: Vec::new(),
     }
 }
 
@@ -146,6 +147,7 @@ impl Stored {
             steps: way().to_vec(),
             access: access_removed(Timestamp::constant(1_700_000_000, 0)),
             archive,
+            workers: Vec::new(),
         };
         std::fs::write(
             path(&sealed_key(user_id, 1)),

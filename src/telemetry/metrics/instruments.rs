@@ -47,6 +47,13 @@ pub(super) struct Instruments {
     pub(super) quota: Gauge<f64>,
     pub(super) deletions: Deletions,
     pub(super) backlog: Backlog,
+    pub(super) evidence_log: EvidenceLog,
+}
+
+/// What the writer of the evidence log cannot do.
+pub(super) struct EvidenceLog {
+    pub(super) stalled: Gauge<u64>,
+    pub(super) witnesses_behind: Gauge<u64>,
 }
 
 /// Who may use the API and the commands.
@@ -142,6 +149,7 @@ impl Instruments {
             ),
             deletions: Deletions::new(meter),
             backlog: Backlog::new(meter),
+            evidence_log: EvidenceLog::new(meter),
         }
     }
 }
@@ -208,6 +216,23 @@ impl Deletions {
                 meter,
                 "offboarder_break_glass",
                 "Deletions that an admin permitted without the approval of others",
+            ),
+        }
+    }
+}
+
+impl EvidenceLog {
+    fn new(meter: &Meter) -> Self {
+        Self {
+            stalled: gauge(
+                meter,
+                "offboarder_evidence_log_stalled_seconds",
+                "Since when this worker could not continue the evidence log; 0 if it could",
+            ),
+            witnesses_behind: gauge(
+                meter,
+                "offboarder_evidence_log_witnesses_behind",
+                "Witnesses that have not cosigned the last step of the evidence log",
             ),
         }
     }

@@ -61,6 +61,7 @@ pub(super) fn begin() {
     INSTRUMENTS.deletions.break_glass.add(0, &[]);
     people_unreadable(false);
     unhealthy(false);
+    evidence_log(Duration::ZERO, 0);
     INSTRUMENTS.archive_bytes.add(0, &[]);
     INSTRUMENTS.archive_conversations.add(0, &[]);
     INSTRUMENTS.checkpoint_conflicts.add(0, &[]);
@@ -287,6 +288,14 @@ pub(crate) fn paused_by_operator(is_paused: bool) {
 /// Whether a restart would help this worker.
 pub(crate) fn unhealthy(is_unhealthy: bool) {
     INSTRUMENTS.unhealthy.record(u64::from(is_unhealthy), &[]);
+}
+
+/// Since when this worker cannot continue the evidence log, and how many witnesses have not cosigned its last step.
+pub(crate) fn evidence_log(stalled: Duration, witnesses_behind: usize) {
+    let log = &INSTRUMENTS.evidence_log;
+    log.stalled.record(stalled.as_secs(), &[]);
+    let behind = u64::try_from(witnesses_behind).unwrap_or(u64::MAX);
+    log.witnesses_behind.record(behind, &[]);
 }
 
 /// The admin HTTP server refused a request; `reason` is a word of its gate.

@@ -39,13 +39,22 @@ pub(crate) fn announce(
 }
 
 fn says_something_new(last: &Heartbeat, now: &Heartbeat) -> bool {
-    last.ready != now.ready || last.draining != now.draining || last.causes != now.causes
+    let waiting = |heartbeat: &Heartbeat| {
+        [
+            heartbeat.waiting_for_deletion_rate_limit,
+            heartbeat.waiting_for_request_limit,
+            heartbeat.waiting_for_approval,
+        ]
+    };
+    last.ready != now.ready
+        || last.draining != now.draining
+        || last.causes != now.causes
+        || waiting(last) != waiting(now)
 }
 
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use jiff::Timestamp;
     use parking_lot::Mutex;
 
     use super::*;
@@ -71,39 +80,32 @@ mod tests {
         }
     }
 
-    fn heartbeat(ready: bool) -> Heartbeat {
+    fn heartbeat(ready: bool, waiting: u64) -> Heartbeat {
         Heartbeat {
-            name: "a".to_owned(),
-            version: "0.1.0".to_owned(),
-            since: Timestamp::UNIX_EPOCH,
-            listen: "127.0.0.1:9464".parse().unwrap(),
-            concurrency: 8,
-            in_flight: 0,
             ready,
-            causes: Vec::new(),
-            draining: false,
-            not_ready_since: None,
-            lanes: None,
-            waiting_for_deletion_rate_limit: 0,
-            waiting_for_request_limit: 0,
-            waiting_for_approval: 0,
-            oldest_job: None,
-            does_operations: true,
+            waiting_for_approval: waiting,
+            ..Heartbeat::sample("a")
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_change_is_announced_within_a_second_and_the_rest_every_five() {
         let registry = Arc::new(Registry::default());
-        let ready = Arc::new(Mutex::new(true));
-        let said = Arc::clone(&ready);
+        let now = Arc::new(Mutex::new((true, 13)));
+        let said = Arc::clone(&now);
         let registry_of_worker = Arc::clone(&registry) as Arc<dyn WorkerRegistry>;
-        let _announcing = announce(registry_of_worker, move || heartbeat(*said.lock()));
+        let _announcing = announce(registry_of_worker, move || {
+            let (ready, waiting) = *said.lock();
+            heartbeat(ready, waiting)
+        });
 
         tokio::time::sleep(Duration::from_millis(10_500)).await;
         assert_eq!(*registry.0.lock(), [true, true, true], "at 0, 5 and 10 s");
-        *ready.lock() = false;
+        *now.lock() = (false, 13);
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(*registry.0.lock(), [true, true, true, false]);
+        *now.lock() = (false, 9);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(registry.0.lock().len(), 5, "how many users wait is new");
     }
 }

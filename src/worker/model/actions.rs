@@ -43,6 +43,7 @@ pub(super) enum Action {
     GiveBack,
     /// A person approves, or revokes the approval.
     Approve,
+    HireAgain,
 }
 
 const RETRY: RetryPolicy = RetryPolicy {
@@ -108,6 +109,9 @@ impl Offboarding {
         if world.budget.decisions > 0 {
             actions.push(Action::Approve);
         }
+        if world.budget.hires > 0 && world.waits_archived() {
+            actions.push(Action::HireAgain);
+        }
         if world.budget.forgeries > 0 && world.lease.is_none() && world.archive == world.forged {
             actions.push(Action::Forge);
         }
@@ -150,10 +154,8 @@ impl Offboarding {
                 world.expect(world.exists, "a user was reactivated who is deleted");
                 world.given_back = true;
             }
-            Action::Approve => {
-                world.budget.decisions -= 1;
-                world.approved = !world.approved;
-            }
+            Action::Approve => world.decide(),
+            Action::HireAgain => world.hire_again(),
             Action::Forge => {
                 world.budget.forgeries -= 1;
                 world.forged = true;
@@ -259,7 +261,7 @@ impl Offboarding {
             {
                 *read = true;
                 *too_late = world.cancelled;
-                *approved = world.approved;
+                *approved = world.is_approved();
                 acts.push_front(Act::Do(Command::Perform(step)));
             }
             Some(Act::Do(Command::Perform(step @ Step::Delete { .. })))

@@ -3,7 +3,7 @@
 use stateright::{Checker as _, Model as _};
 
 use super::actions::Offboarding;
-use super::properties::{approval, cancellation, everything, forgery, reactivation};
+use super::properties::{approval, cancellation, everything, forgery, hired_again, reactivation};
 use super::world::Budget;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub(super) enum Rule {
     LookBeforeTheDeletion,
     DecideBeforeTheDeletion,
     AskForApproval,
+    NoteThatAccessReturned,
 }
 
 /// The promise that the shortest history breaks, once the rule is broken.
@@ -74,6 +75,12 @@ fn the_model_finds_a_deletion_that_nobody_decided() {
 fn the_model_finds_a_deletion_that_does_not_check_whether_it_is_approved() {
     let promise = found(approval(), Rule::AskForApproval);
     assert!(promise.starts_with("I14"), "{promise}");
+}
+
+#[test]
+fn the_model_finds_a_run_that_does_not_note_that_access_returned_before_it_removes_it_again() {
+    let promise = found(hired_again(), Rule::NoteThatAccessReturned);
+    assert!(promise.ends_with("after the plan"), "{promise}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use stateright::{Checker as _, Model, Property};
 
 use super::actions::{Action, Offboarding};
-use super::world::{Budget, Worker, World};
+use super::world::{Budget, World};
 
 impl Model for Offboarding {
     type State = World;
@@ -21,8 +21,7 @@ impl Model for Offboarding {
         let mut world = world.clone();
         self.act(&mut world, &action);
 
-        let is_quiet =
-            world.queued_jobs() == 0 && world.workers.iter().all(|worker| *worker == Worker::Idle);
+        let is_quiet = world.queued_jobs() == 0 && world.is_idle();
         if is_quiet {
             world.expect(
                 world.manifest.is_some() || world.dropped,
@@ -65,6 +64,7 @@ pub(super) fn everything() -> Budget {
         forgeries: 0,
         cancellations: 0,
         reactivations: 0,
+        hires: 0,
         decisions: 0,
     }
 }
@@ -97,6 +97,18 @@ pub(super) fn approval() -> Budget {
         crashes: 1,
         duplicates: 0,
         decisions: 3,
+        ..everything()
+    }
+}
+
+/// Redis may lose everything before or after the user is hired again.
+pub(super) fn hired_again() -> Budget {
+    Budget {
+        crashes: 1,
+        expiries: 0,
+        duplicates: 0,
+        hires: 1,
+        decisions: 1,
         ..everything()
     }
 }
@@ -166,4 +178,9 @@ fn no_history_of_approvals_and_revocations_leads_to_a_deletion_that_nobody_had_a
         ..forgery()
     };
     check(forged, false);
+}
+
+#[test]
+fn no_user_who_was_hired_again_after_the_plan_is_deleted() {
+    check(hired_again(), false);
 }

@@ -29,12 +29,12 @@ pub(super) fn perform(
     let asks_for_approval = broken != Some(Rule::AskForApproval);
     let reads_again = broken != Some(Rule::ReadAgainBeforeTheDeletion);
     match step {
-        Step::LookBack if broken == Some(Rule::LookBackFirst) => no_prior_evidence(),
+        Step::LookBack if broken == Some(Rule::LookBackFirst) => no_prior_evidence(false),
         Step::LookBack => world
             .manifest
             .as_ref()
             .or(world.seal.as_ref())
-            .map_or_else(no_prior_evidence, found),
+            .map_or_else(|| no_prior_evidence(world.archive), found),
         Step::LookAgain if world.exists && world.active => Event::UserReturned,
         Step::LookAgain => Event::UserStayedAway,
         Step::ClearQueues if !world.exists => Event::UserNotFound,
@@ -42,14 +42,19 @@ pub(super) fn perform(
             world.has_queues = false;
             Event::QueuesCleared(queues_cleared(true))
         }
-        Step::Deactivate => deactivate(world),
+        Step::Deactivate => deactivate(world, checkpoint, broken),
         Step::Archive => archive(world),
+        Step::Seal if !world.is_approved() => not_approved(world),
+        Step::Delete { maybe_sent: true }
+            if world.exists && asks_for_approval && !world.is_approved() =>
+        {
+            not_approved(world)
+        }
         Step::Seal | Step::Delete { maybe_sent: true } | Step::Record
             if reads_again && world.has_access(checkpoint) =>
         {
             Event::AccessReturned
         }
-        Step::Seal if !world.approved => not_approved(world),
         Step::Seal => seal(world, checkpoint),
         Step::Delete { .. } if world.exists && !approved && asks_for_approval => {
             not_approved(world)
@@ -63,7 +68,7 @@ pub(super) fn perform(
 /// The deletion waits, and nothing else does.
 fn not_approved(world: &mut World) -> Event {
     world.expect(
-        !world.active || world.forged,
+        !world.active || world.forged || world.hired_again,
         "I14: the removal of access waits for an approval",
     );
     Event::StepPostponed {
@@ -72,10 +77,11 @@ fn not_approved(world: &mut World) -> Event {
     }
 }
 
-fn no_prior_evidence() -> Event {
+fn no_prior_evidence(archived: bool) -> Event {
     Event::NoPriorEvidence(Beginning {
         revision: 1,
         previous: None,
+        archived,
     })
 }
 
@@ -93,11 +99,18 @@ fn evidence(checkpoint: &Checkpoint, state: State) -> PriorEvidence {
         previous: None,
         request: checkpoint.request.clone(),
         steps: checkpoint.steps.clone(),
+        workers: Vec::new(),
         state,
     }
 }
 
 impl World {
+    /// Whether persons approved the deletion of the user as the plan saw the user. That it is another user now is stored.
+    pub(super) fn is_approved(&mut self) -> bool {
+        self.moved |= self.has_plan && self.approved && self.active;
+        self.approved && !self.moved
+    }
+
     /// Whether the user has more access than the checkpoint says.
     fn has_access(&self, checkpoint: &Checkpoint) -> bool {
         let is_called_deleted = checkpoint.state.name() == StateName::Deleted;
@@ -105,7 +118,9 @@ impl World {
     }
 }
 
-fn deactivate(world: &mut World) -> Event {
+fn deactivate(world: &mut World, checkpoint: &Checkpoint, broken: Option<Rule>) -> Event {
+    let notes_it = broken != Some(Rule::NoteThatAccessReturned);
+    world.moved |= world.has_plan && checkpoint.archived_before && world.active && notes_it;
     world.expect(
         !world.has_queues || !world.exists,
         "I3: deactivated before its queues were cleared",
@@ -117,7 +132,7 @@ fn deactivate(world: &mut World) -> Event {
 
 fn archive(world: &mut World) -> Event {
     world.expect(
-        !world.active || world.forged,
+        !world.active || world.forged || world.hired_again,
         "I3: archived before the access was gone",
     );
     world.expect(
@@ -165,6 +180,10 @@ fn delete(world: &mut World, maybe_sent: bool, refused: bool, approved: bool) ->
     world.expect(
         approved,
         "I14: a DELETE although nobody had approved it when the worker looked",
+    );
+    world.expect(
+        !world.hired_again,
+        "I14: a DELETE of a user who was hired again after the plan",
     );
     world.expect(
         world.archive && world.seal.is_some(),

@@ -35,6 +35,8 @@ pub(super) struct Budget {
     pub(super) reactivations: u8,
     /// Somebody writes a checkpoint of an archived user into Redis, where workers have no key.
     pub(super) forgeries: u8,
+    /// Somebody gives the access back to a user who waits archived.
+    pub(super) hires: u8,
     /// Nobody has approved the deletion at first, and persons approve and revoke in turn. Without any, no approval is needed.
     pub(super) decisions: u8,
 }
@@ -73,6 +75,12 @@ pub(super) struct World {
     pub(super) given_back: bool,
     /// A second person approved the deletion, and nobody revoked it since.
     pub(super) approved: bool,
+    /// What was approved is a plan, which saw the user.
+    pub(super) has_plan: bool,
+    /// The user got access back while waiting, so that no plan saw this user.
+    pub(super) hired_again: bool,
+    /// A worker stored that the user is not as the plan saw the user.
+    pub(super) moved: bool,
     /// A run ended because of it.
     pub(super) dropped: bool,
     /// The event that says that the access is gone was published.
@@ -196,6 +204,9 @@ impl World {
             fate: None,
             given_back: false,
             approved,
+            has_plan: budget.hires > 0,
+            hired_again: false,
+            moved: false,
             dropped: false,
             announced: false,
             broken_promise: None,
@@ -212,6 +223,30 @@ impl World {
     /// Messages that are in a queue.
     pub(super) fn queued_jobs(&self) -> u8 {
         self.queued.iter().sum()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.workers.iter().all(|worker| *worker == Worker::Idle)
+    }
+
+    pub(super) const fn decide(&mut self) {
+        self.budget.decisions -= 1;
+        self.approved = !self.approved;
+    }
+
+    pub(super) const fn hire_again(&mut self) {
+        self.budget.hires -= 1;
+        self.active = true;
+        self.hired_again = true;
+    }
+
+    /// Whether the user exists and waits with an archive. While a worker removes the access, access that is given back
+    /// and access that is still there look the same.
+    pub(super) fn waits_archived(&self) -> bool {
+        let is_known = self.redis.as_ref().is_none_or(|(_, checkpoint)| {
+            checkpoint.state.archive().is_some() || checkpoint.archived_before
+        });
+        self.archive && is_known && self.exists && self.is_idle()
     }
 
     pub(super) fn others_hold(&self, index: usize) -> bool {

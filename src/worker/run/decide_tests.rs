@@ -332,6 +332,7 @@ fn an_active_user_whom_only_a_manifest_calls_gone_is_not_finished() {
         previous: None,
         request: Request::default(),
         steps: vec![deleted_at(200)],
+        workers: Vec::new(),
         state: finished(at(200)),
     };
     let mut checkpoint = in_state(State::Received);

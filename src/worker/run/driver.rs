@@ -45,12 +45,14 @@ pub(crate) async fn drive(services: &Services, job: &Job, cancellation: &Cancell
             checkpoint,
             authenticated,
             deaths,
+            workers,
         }) => {
             let trusted = authenticated || checkpoint.is_none();
             if let Some(surges) = &services.surges {
                 surges.passed(CLAIM);
             }
-            let checkpoint = checkpoint.map_or_else(|| services.begin(job), |stored| *stored);
+            let mut checkpoint = checkpoint.map_or_else(|| services.begin(job), |stored| *stored);
+            checkpoint.taken_by(workers.into_iter().chain([services.actor.worker.clone()]));
             let session = CheckpointSession::new(
                 Arc::clone(&services.checkpoints),
                 lease.clone(),

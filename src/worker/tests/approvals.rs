@@ -279,6 +279,31 @@ async fn a_user_who_is_active_again_is_not_deleted_and_too_many_such_users_stop_
 }
 
 #[tokio::test]
+async fn a_user_who_was_hired_again_while_waiting_is_not_deleted_although_redis_lost_everything() {
+    let mut bench = Bench::guarded(2, "always").await;
+    let plan = bench.plan(&[0, 1]).await;
+    for number in [0, 1] {
+        waits(bench.with_plan(number, &plan).await, Pause::NotApproved);
+    }
+    let again = json!({ "id": bench.user(0).to_string() });
+    bench
+        .simulator
+        .put_user(serde_json::from_value(again).unwrap());
+    bench
+        .decide_plan(&plan, ActKind::Approval, "bob", false)
+        .await;
+    bench.forget_checkpoints();
+    waits(bench.with_plan(0, &plan).await, Pause::PlanMoved);
+    // The message asks for the access to go, and that needs no approval.
+    let account = bench.services.tenant.account(bench.user(0)).await.unwrap();
+    assert_eq!(account.account.unwrap().active, Some(false));
+    assert_eq!(state(&bench.with_plan(1, &plan).await), StateName::Deleted);
+    waits(bench.with_plan(0, &plan).await, Pause::PlanMoved);
+    assert_eq!(bench.count("delete_user"), 1);
+    assert_eq!(objects(&bench.archive(), ".moved."), 1);
+}
+
+#[tokio::test]
 async fn a_requester_has_a_number_of_deletions_a_day_without_an_approval_also_when_the_count_is_lost()
  {
     let mut bench = Bench::guarded(6, "deletions:2").await;

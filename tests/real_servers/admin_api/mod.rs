@@ -9,6 +9,7 @@ mod submitting;
 mod unavailable;
 
 use serde_json::{Value, json};
+pub(crate) use unavailable::put_behind_proxy;
 
 use crate::dead_letters::fail_calls;
 use crate::support::failpoint::MANY_DEAD_LETTERS;
@@ -18,7 +19,7 @@ use crate::support::process::Process;
 use crate::support::world::{AUDIT_LOG_ENTRIES, PATIENCE, World};
 use crate::support::{eventually, list, status};
 
-const OPERATOR: &str = "operators-token-0123456789abcdef";
+pub(crate) const OPERATOR: &str = "operators-token-0123456789abcdef";
 const READER: &str = "readers-token-0123456789abcdef01";
 const AUDIT_LOG: &str = "/api/v1/audit-log";
 const OPERATIONS: &str = "/api/v1/operations";
@@ -70,7 +71,11 @@ fn code(answer: &Answer, status: u16) -> String {
 }
 
 /// Users of whom the first ones are dead letters, refused at their first step; the worker runs.
-fn with_dead_letters(place: usize, users: usize, dead_letters: usize) -> (World, Process) {
+pub(crate) fn with_dead_letters(
+    place: usize,
+    users: usize,
+    dead_letters: usize,
+) -> (World, Process) {
     let mut world = with_tokens(World::with_topology(place, deletable(place, users, 4)));
     world.set(MANY_DEAD_LETTERS.0, MANY_DEAD_LETTERS.1);
     for user in 0..dead_letters {
@@ -93,7 +98,7 @@ fn with_dead_letters(place: usize, users: usize, dead_letters: usize) -> (World,
 }
 
 /// Waits until a user is done, and the status says so.
-fn await_end(world: &World, user: &str) {
+pub(crate) fn await_end(world: &World, user: &str) {
     eventually(PATIENCE, || {
         let status = world.run(&["status", user, "--output", "json"]).output;
         if status.contains("\"finished\": true") {

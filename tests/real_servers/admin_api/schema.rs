@@ -31,10 +31,10 @@ fn linted(_place: usize) {
 
 /// Every run of it is the same: one seed, and no time as a bound.
 fn schemathesis(place: usize) {
-    let (world, worker) = with_dead_letters(place, 6, 4);
+    let (world, worker) = with_dead_letters(place, 12, 10);
     let admin = worker.admin();
     // The user was deleted before; the hold is set all the same, and the command says so.
-    let late = ["hold", "add", &world.users[5].id, "--why", "case 4711"];
+    let late = ["hold", "add", &world.users[11].id, "--why", "case 4711"];
     let late = world.run(&late).expect(1).output;
     assert!(late.contains("too late"), "{late}");
 
@@ -70,20 +70,24 @@ fn schemathesis(place: usize) {
 /// The API's document with IDs that exist as examples, so that they are asked for.
 fn document_with_examples(world: &World, admin: &str) -> Value {
     let dead_letters = ids(&get(admin, "/api/v1/dead-letters")["letters"]);
-    // It lasts until it is stopped.
-    let slow = json!({ "kind": "replay", "letter": [dead_letters[2], dead_letters[3]], "anyway": true, "rate": "1/m" });
-    let operation = begin(admin, &signed(slow));
-    let operation = operation.rsplit('/').next().expect("an ID").to_owned();
+    // Each lasts for minutes, until it is stopped or has another rate: that is an order to another one, since it may end it.
+    let slow = |dead_letters: &[String]| {
+        let slow =
+            json!({ "kind": "replay", "letter": dead_letters, "anyway": true, "rate": "1/m" });
+        let operation = begin(admin, &signed(slow));
+        operation.rsplit('/').next().expect("an ID").to_owned()
+    };
+    let [operation, other] = [slow(&dead_letters[2..6]), slow(&dead_letters[6..10])];
     let mut document = get(admin, "/api/v1/openapi.json");
-    for order in ["stop", "rate"] {
+    for (order, operation) in [("stop", &operation), ("rate", &other)] {
         let path = format!("/api/v1/operations/{{operationId}}/{order}");
         document["paths"][path]["post"]["parameters"][0]["example"] = json!(operation);
     }
     for (path, example) in [
-        ("/api/v1/users/{userId}", world.users[5].id.as_str()),
-        ("/api/v1/holds/{userId}", &world.users[5].id),
-        ("/api/v1/users/{userId}/evidence", &world.users[5].id),
-        ("/api/v1/users/{userId}/verify", &world.users[5].id),
+        ("/api/v1/users/{userId}", world.users[11].id.as_str()),
+        ("/api/v1/holds/{userId}", &world.users[11].id),
+        ("/api/v1/users/{userId}/evidence", &world.users[11].id),
+        ("/api/v1/users/{userId}/verify", &world.users[11].id),
         ("/api/v1/batches/{batchId}", "b-1"),
         ("/api/v1/batches/{batchId}/users", "b-1"),
         ("/api/v1/batches/{batchId}/series", "b-1"),
@@ -96,8 +100,8 @@ fn document_with_examples(world: &World, admin: &str) -> Value {
 
     for (path, name, example) in [
         (OPERATIONS, "letter", &dead_letters[1]),
-        ("/api/v1/holds", "users", &world.users[4].id),
-        ("/api/v1/holds/remove", "users", &world.users[4].id),
+        ("/api/v1/holds", "users", &world.users[10].id),
+        ("/api/v1/holds/remove", "users", &world.users[10].id),
     ] {
         let mut example = json!({ name: [example], "who": "ada", "why": "schemathesis" });
         if path == OPERATIONS {
@@ -118,7 +122,7 @@ fn requests(world: &World, admin: &str, document: &str) -> Command {
     run.current_dir(world.directory.path())
         .args(["run", "--url", admin, "--header", &bearer])
         .args(["--checks", "all", "--phases", "examples,coverage,fuzzing"])
-        .args(["--max-examples", "20", "--seed", "20261101"])
+        .args(["--max-examples", "10", "--seed", "20261101"])
         .args(["--generation-deterministic", "--continue-on-failure"])
         .args(["--max-response-time", "60", "--request-timeout", "60"])
         .args(["--warnings", "off"])

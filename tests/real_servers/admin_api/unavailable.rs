@@ -118,7 +118,7 @@ fn services_away(place: usize) {
 }
 
 /// Puts a proxy between the world and one of its services.
-pub(super) fn put_behind_proxy(world: &mut World, setting: &str) -> Proxy {
+pub(crate) fn put_behind_proxy(world: &mut World, setting: &str) -> Proxy {
     let mut url = Url::parse(world.setting(setting)).expect("a URL");
     let proxy = Proxy::start((Ipv4Addr::LOCALHOST, url.port().expect("a port")).into());
     url.set_port(Some(proxy.port)).expect("a port");

@@ -1,6 +1,9 @@
 //! Plans, approvals and orders as commands store them, written by a second implementation. The deployment has no
 //! integrity key, so that no record needs a code.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -54,7 +57,12 @@ impl Desk {
 
     /// Stores a plan that deletes the first users.
     pub(super) fn plan(&self, users: usize) -> String {
-        let mut ids: Vec<&str> = (0..users).map(|user| self.id(user)).collect();
+        self.plan_of(0..users)
+    }
+
+    pub(super) fn plan_of(&self, users: Range<usize>) -> String {
+        let mut ids: Vec<&str> = users.map(|user| self.id(user)).collect();
+        let users = ids.len();
         ids.sort_unstable();
         let rows: Vec<Value> = ids
             .iter()
@@ -141,9 +149,31 @@ impl Desk {
         });
     }
 
+    /// Waits until exactly these users wait for this word.
+    pub(super) fn await_waiting_users(&self, word: &str, expected: &[&str]) {
+        let expected: BTreeSet<&str> = expected.iter().copied().collect();
+        let arguments = ["users", "list", "--waiting-for", word];
+        eventually(PATIENCE, || {
+            let listed = self.world.json(&arguments, 0);
+            let users = list(&listed["users"]);
+            let waiting: BTreeSet<&str> = users
+                .iter()
+                .filter_map(|user| user["userId"].as_str())
+                .collect();
+            (waiting == expected)
+                .then_some(())
+                .ok_or_else(|| format!("{word}: {listed}, and not {expected:?}"))
+        });
+    }
+
     pub(super) fn manifest(&self, user: usize) -> Value {
         let key = format!("{}_audit.json", self.id(user));
-        serde_json::from_str(&self.world.objects().text(&key)).expect("JSON")
+        // It comes after the DELETE.
+        let stored = eventually(PATIENCE, || {
+            let stored = self.world.objects().get(&key);
+            stored.ok_or_else(|| format!("there is no {key}"))
+        });
+        serde_json::from_slice(&stored).expect("JSON")
     }
 }
 

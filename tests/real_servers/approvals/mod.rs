@@ -1,6 +1,7 @@
 //! Deletions that a second person has to approve: what happens in each case of failure.
 
 mod desk;
+mod kills;
 mod limits;
 
 use serde_json::json;

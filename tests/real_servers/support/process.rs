@@ -167,6 +167,10 @@ impl Process {
         kib.and_then(|kib| kib.parse::<u64>().ok()).expect("a size") / 1024
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How many files and connections it has open.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id()))

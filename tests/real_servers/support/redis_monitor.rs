@@ -1,7 +1,8 @@
 //! The commands that programs send to one database of Redis.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpStream;
+use std::thread::{self, JoinHandle};
 
 use redis::Script;
 
@@ -9,45 +10,59 @@ use super::redis::ask;
 
 const SCRIPTS: &str = include_str!("../../../src/adapters/redis/scripts.rs");
 
-/// Reads along from its start on.
+const END: &str = "the monitor ends here";
+
+/// Reads along from its start on, all the time: Redis disconnects who leaves too much unread, and all trials use the same Redis.
 pub(crate) struct RedisMonitor {
     url: String,
-    lines: BufReader<TcpStream>,
+    reading: JoinHandle<Vec<String>>,
 }
 
 impl RedisMonitor {
     /// Of a URL such as `redis://127.0.0.1:6379/3`.
     pub(crate) fn start(url: &str) -> Self {
         let address = url.trim_start_matches("redis://");
-        let address = address.split('/').next().expect("an address");
+        let (address, database) = address.split_once('/').expect("a database");
         let mut stream = TcpStream::connect(address).expect("Redis answers");
         stream.write_all(b"MONITOR\r\n").expect("it is sent");
         let mut lines = BufReader::new(stream);
         let mut answer = String::new();
         lines.read_line(&mut answer).expect("an answer");
         assert_eq!(answer, "+OK\r\n");
+        let database = format!(" [{database} ");
         Self {
             url: url.to_owned(),
-            lines,
+            reading: thread::spawn(move || read(lines, &database)),
         }
     }
 
     /// The commands so far that name this text, in order: those of a script by the name that our code has for it, and not
     /// what the script does. Each is a round trip.
     pub(crate) fn end(self) -> Vec<Command> {
-        const END: &str = "the monitor ends here";
         ask(&self.url, &["ECHO", END]);
-        let database = self.url.rsplit('/').next().expect("a database");
-        let database = format!(" [{database} ");
+        let lines = self.reading.join().expect("all was read");
         let scripts = scripts();
-
-        let lines = self.lines.lines().map(|line| line.expect("a line"));
         lines
-            .take_while(|line| !line.contains(END))
-            .filter(|line| line.contains(&database) && !line.contains(" lua] "))
-            .map(|line| Command::of(&line, &scripts))
+            .iter()
+            .map(|line| Command::of(line, &scripts))
             .collect()
     }
+}
+
+/// Everything up to the end that programs sent to this database.
+fn read(lines: impl BufRead, database: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in lines.lines() {
+        let line = line.expect("a line");
+        if !line.contains(database) || line.contains(" lua] ") {
+            continue;
+        }
+        if line.contains(END) {
+            return found;
+        }
+        found.push(line);
+    }
+    panic!("Redis closed the connection");
 }
 
 pub(crate) struct Command {

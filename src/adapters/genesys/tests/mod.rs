@@ -4,6 +4,7 @@ mod access;
 mod clearing;
 mod conversations;
 mod deletion;
+mod giving_back;
 mod groups;
 mod reads;
 mod survey;

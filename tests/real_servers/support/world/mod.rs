@@ -3,6 +3,7 @@
 mod queues;
 mod tenant;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -162,6 +163,11 @@ impl World {
     pub(crate) fn setting(&self, name: &str) -> &str {
         let found = self.settings.iter().find(|(known, _)| known == name);
         &found.expect("a known setting").1
+    }
+
+    /// All settings, for a script that runs the binary.
+    pub(crate) fn environment(&self) -> BTreeMap<String, String> {
+        self.settings.iter().cloned().collect()
     }
 
     /// The binary, or a wrapper that becomes it.

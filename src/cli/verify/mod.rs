@@ -1,35 +1,39 @@
 //! Checks what the archive store holds against itself and against the checkpoints.
 
+mod limits;
+mod log;
+mod open;
+mod report;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{HumanBytes, ProgressBar};
-use jiff::Timestamp;
-use serde_json::json;
+use indicatif::ProgressBar;
 
-use super::acting::{Acting, acting};
-use super::bar::bar;
-use super::columns;
-use super::compose;
-use super::exit::{CliError, Exit};
-use super::folder;
-use super::follow::{Followed, Follower, left, note, worker_lives};
-use super::input::{self, FileArgs, Purpose};
-use super::known_manifests;
-use super::output::{ActArgs, Output, OutputArgs, json as print_json, say, table};
-use crate::clock::Clock;
+use crate::cli::acting::{Acting, acting};
+use crate::cli::bar::bar;
+use crate::cli::compose;
+use crate::cli::exit::{CliError, Exit};
+use crate::cli::folder;
+use crate::cli::follow::{Followed, Follower, left, note, worker_lives};
+use crate::cli::input::{self, FileArgs, Purpose};
+use crate::cli::known_manifests;
+use crate::cli::output::{ActArgs, OutputArgs};
 use crate::config::{CheckpointsUrl, Settings, Sources};
 use crate::failure::Failure;
 use crate::job::UserId;
 use crate::operations::dead_letters::parse_pace;
 use crate::operations::operation::{MAX_ITEMS, Manner, OperationReport, verify_order};
+use crate::operations::report::Strangers;
 use crate::operations::tracker::Interruption;
 use crate::operations::verify::{
-    Checked, Checker, KnownManifests, Pacing, Schema, Verdict, Verifier, holdings,
+    Checker, KnownManifests, Pacing, Schema, Verdict, Verifier, holdings,
 };
 use crate::people::Permission;
 use crate::ports::ArchiveStore;
+use log::LogArgs;
+use report::{Asked, Report};
 
 /// Checks manifests, their chain, seals and archives against what the store holds
 ///
@@ -57,6 +61,8 @@ pub(crate) struct Args {
     /// Check a directory of downloaded objects instead of the store; all users in it, unless users are named
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
     /// Maximum rate on a worker, e.g. 5/s or 30/m
     #[arg(long, value_name = "N/s", value_parser = parse_pace, conflicts_with = "folder")]
     rate: Option<Duration>,
@@ -68,9 +74,6 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: OutputArgs,
 }
-
-/// The table lists users without findings only if there are at most this many users.
-const FEW: usize = 20;
 
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError> {
     let named = args.named()?;
@@ -103,7 +106,11 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
     let shown = Bar(bar(wanted.len() as u64, "users"));
     let checked = place.check_all(wanted, &shown).await;
     shown.0.finish_and_clear();
-    Report::of(&place, checked).end(args)
+    let mut report = Report::of(&place, checked);
+    report
+        .check_everything(&args.asked(), &place.verifier.store, &place.no_files)
+        .await?;
+    report.end(&args.asked())
 }
 
 fn nobody(store: &dyn ArchiveStore) -> CliError {
@@ -136,14 +143,7 @@ async fn on_a_worker(
     let order = verify_order(users, all, manner);
     let begun = place.begin(order, &args.act.operator(acting)).await?;
     let became = follower.follow_begun(&begun, args.detach).await?;
-    let mut report = Report {
-        location: place.store.location(),
-        downloaded: false,
-        compared: true,
-        verdicts: Vec::new(),
-        stopped_by: None,
-        was_stopped: false,
-    };
+    let mut report = Report::of_operation(place.store.location());
     let end = match became {
         Followed::Ended(end) => end,
         Followed::Unrecorded(end, failure) => {
@@ -157,10 +157,21 @@ async fn on_a_worker(
     if let OperationReport::Verify(found) = end.report {
         report.verdicts = found.verdicts;
     }
-    report.end(args)
+    report
+        .check_everything(&args.asked(), &place.store, &Strangers::new())
+        .await?;
+    report.end(&args.asked())
 }
 
 impl Args {
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            everyone: self.users.is_empty() && self.file.file.is_none(),
+            log: &self.log,
+            output: self.output.output,
+        }
+    }
+
     /// `None` means all users.
     fn named(&self) -> Result<Option<Vec<UserId>>, CliError> {
         if self.users.is_empty() && self.file.file.is_none() {
@@ -212,19 +223,6 @@ fn of_folder(folder: &Path) -> Result<Checker, CliError> {
     })
 }
 
-struct Report {
-    location: String,
-    /// What was checked is a download.
-    downloaded: bool,
-    /// The digests in the checkpoints were compared.
-    compared: bool,
-    verdicts: Vec<Verdict>,
-    /// Why the remaining users were not checked.
-    stopped_by: Option<Failure>,
-    /// An operator stopped the check.
-    was_stopped: bool,
-}
-
 /// Draws how far the check is.
 struct Bar(ProgressBar);
 
@@ -241,146 +239,4 @@ impl Pacing for Bar {
         }
         Ok(())
     }
-}
-
-impl Report {
-    fn of(place: &Checker, checked: Checked) -> Self {
-        Self {
-            location: place.verifier.store.location(),
-            downloaded: place.verifier.downloaded,
-            compared: !matches!(place.known_manifests, KnownManifests::None),
-            verdicts: checked.verdicts,
-            stopped_by: checked.stopped_by,
-            was_stopped: false,
-        }
-    }
-
-    fn end(self, args: &Args) -> Result<Exit, CliError> {
-        self.print(args, Clock::system().now())?;
-        let is_bad = self.was_stopped || self.verdicts.iter().any(|verdict| !verdict.ok);
-        match self.stopped_by {
-            Some(failure) if !is_bad => Err(failure.into()),
-            Some(_) | None => Ok(if is_bad { Exit::Bad } else { Exit::Ok }),
-        }
-    }
-
-    fn print(&self, args: &Args, now: Timestamp) -> Result<(), CliError> {
-        let bad = self.verdicts.iter().filter(|verdict| !verdict.ok).count();
-        let (archives, bytes) = self
-            .verdicts
-            .iter()
-            .fold((0, 0), |(archives, bytes), verdict| {
-                (archives + verdict.archives, bytes + verdict.bytes)
-            });
-        let location = &self.location;
-
-        if args.output.output == Output::Json {
-            return print_json(&json!({
-                "location": location,
-                "downloaded": self.downloaded,
-                "checkedAt": now,
-                "totals": { "users": self.verdicts.len(), "bad": bad, "archives": archives, "bytes": bytes },
-                "stoppedBy": self.stopped_by,
-                "cannotFind": self.cannot_find(args),
-                "users": self.verdicts,
-            }));
-        }
-        let without_findings = self
-            .verdicts
-            .iter()
-            .filter(|verdict| verdict.ok && self.verdicts.len() <= FEW);
-        let findings = self.verdicts.iter().flat_map(|verdict| {
-            verdict.findings.iter().map(|finding| {
-                [
-                    verdict.user_id.to_string(),
-                    "NOT OK".to_owned(),
-                    format!("{}: {}", finding.object, finding.text),
-                ]
-            })
-        });
-        let rows: Vec<_> = without_findings.map(row).chain(findings).collect();
-        if !rows.is_empty() {
-            say(table(columns::VERIFY, rows));
-        }
-        let users = self.verdicts.len();
-        let limit = if self.downloaded {
-            "; a download has no versions and locks, so these were not checked"
-        } else {
-            ""
-        };
-        say(format!(
-            "{users} users checked in {location}, {bad} not ok; {archives} archives read ({}){limit}",
-            HumanBytes(bytes)
-        ));
-        if self.was_stopped {
-            say("an operator stopped the check: the other users were not checked");
-        }
-        for what in self.cannot_find(args) {
-            say(format!("this check cannot find: {what}"));
-        }
-
-        Ok(())
-    }
-
-    /// What the check cannot find.
-    fn cannot_find(&self, args: &Args) -> Vec<&'static str> {
-        let is_everyone = args.users.is_empty() && args.file.file.is_none();
-        let whole = "users of whom the store holds no object (any more): only users with a stored object are checked; name users \
-                 to report missing ones";
-        let together = match (self.downloaded, self.compared) {
-            (true, _) => {
-                "a manifest, its seal and its archive that were rewritten or invented together"
-            }
-            (false, false) => {
-                "a manifest, its seal and its archive that were rewritten or invented together, if the bucket keeps no \
-             versions; no checkpoint was compared"
-            }
-            (false, true) => {
-                "a manifest, its seal and its archive that were rewritten or invented together, of users of whom the bucket has no other version \
-             and no checkpoint exists"
-            }
-        };
-        let unlisted = self
-            .verdicts
-            .iter()
-            .any(|verdict| verdict.older_versions == Some(false));
-        let older = "older versions of objects that were overwritten or deleted: this store does not list versions \
-                     (ListObjectVersions), so that only what it returns now was checked";
-        let others = "changes of holds, pauses, the audit log and copies of dead letters: they are not checked";
-
-        is_everyone
-            .then_some(whole)
-            .into_iter()
-            .chain([together])
-            .chain(unlisted.then_some(older))
-            .chain([others])
-            .collect()
-    }
-}
-
-/// The row of a user without findings.
-fn row(verdict: &Verdict) -> [String; 3] {
-    let state = verdict
-        .state
-        .map_or_else(String::new, |state| format!("{state}, "));
-    let manifests = match verdict.manifests {
-        1 => "1 manifest".to_owned(),
-        more => format!("{more} manifests"),
-    };
-    let under_way = if verdict.under_way {
-        "; an off-boarding is in progress"
-    } else {
-        ""
-    };
-    let not_compared = match verdict.compared {
-        Some(false) => "; the digest in the checkpoint was not compared: it could not be read",
-        Some(true) | None => "",
-    };
-    let read = HumanBytes(verdict.bytes);
-
-    [
-        verdict.user_id.to_string(),
-        "ok".to_owned(),
-        format!("{state}{manifests}, {read} of archives{under_way}{not_compared}"),
-    ]
 }

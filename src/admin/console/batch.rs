@@ -1,0 +1,317 @@
+//! The pages of one batch.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use axum::{Extension, Json};
+use maud::{Markup, html};
+
+use super::act::link;
+use super::asked::Asked;
+use super::chart::{self, Slice};
+use super::page::{Menu, Page};
+use super::{list, now, parts, words};
+use crate::admin::api::{Api, batch_users, batches, overview};
+use crate::admin::caller::Caller;
+use crate::admin::problem::Problem;
+use crate::admin::read::{At, Query};
+use crate::job::BatchId;
+use crate::operations::batches::{AccessTimes, BatchProgress, BatchSeries, Overview, Waiting};
+use crate::operations::times;
+use crate::people::Permission;
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    At(batch): At<BatchId>,
+) -> Result<Page, Problem> {
+    let hour = batch_users::minutes(
+        State(api.clone()),
+        At(batch.clone()),
+        Query(overview::Wanted::default()),
+    );
+    let (read, hour) = tokio::join!(batches::show(State(api), At(batch)), hour);
+    let Json(read): Json<Arc<BatchProgress>> = read?;
+    let title = match &read.overview.still_have_access {
+        Some(access) => format!(
+            "{} with access – {}",
+            parts::number(access.users),
+            read.overview.batch_id
+        ),
+        None => read.overview.batch_id.to_string(),
+    };
+    let hour = hour.map(|Json(hour)| hour);
+    Ok(Page::new(title, Menu::Batches, body(&caller, &read, &hour)).live())
+}
+
+fn body(caller: &Caller, progress: &BatchProgress, hour: &Result<BatchSeries, Problem>) -> Markup {
+    let overview = &progress.overview;
+    let batch = &overview.batch_id;
+    html! {
+        h1 { "Batch " (batch) }
+        (tabs(batch, "overview"))
+        @if let Some(pause) = &progress.pause {
+            p.bar {
+                "This batch is paused by " bdi { (pause.who) } " since " (parts::time(pause.at))
+                @if let Some(until) = pause.until { ", until " (parts::time(until)) }
+                @if let Some(why) = &pause.why { ": " bdi { (why) } }
+                "."
+            }
+        }
+        (answer(progress))
+        (changes(caller, progress))
+        h2 { "Users by last step" }
+        (states(overview))
+        h2 { "Removal of access" }
+        (access(overview))
+        h2 { "Waits" }
+        (waits(batch, &overview.waiting))
+        h2 { "Dead letters" }
+        (dead_letters(overview))
+        h2 { "Evidence" }
+        (evidence(overview))
+        h2 { "Last hour" }
+        @match hour {
+            Ok(hour) => (minutes(hour)),
+            Err(problem) => (parts::unknown(problem.detail(), problem.code())),
+        }
+    }
+}
+
+fn tabs(batch: &BatchId, here: &str) -> Markup {
+    let current = |tab: &str| (tab == here).then_some("page");
+    html! {
+        nav aria-label="Views of the batch" {
+            a href={ "/batches/" (batch) } aria-current=[current("overview")] { "Overview" } " · "
+            a href={ "/batches/" (batch) "/users" } aria-current=[current("users")] { "Users" } " · "
+            a href={ "/dead-letters?batch=" (batch) } { "Dead letters" } " · "
+            a href={ "/batches/" (batch) "/report.csv" } { "Download CSV" }
+        }
+    }
+}
+
+fn changes(caller: &Caller, progress: &BatchProgress) -> Markup {
+    let batch = &progress.overview.batch_id;
+    html! {
+        p {
+            @if progress.pause.is_some() { (link(caller, Permission::Pause, &format!("/batches/{batch}/resume"), "Resume this batch")) }
+            @else { (link(caller, Permission::Pause, &format!("/batches/{batch}/pause"), "Pause this batch")) }
+            " · " (link(caller, Permission::Submit, &format!("/batches/{batch}/cancel"), "Cancel this batch"))
+            @if !progress.overview.dead_letters.is_empty() {
+                " · " (link(caller, Permission::Replay, &format!("/operations/new?batch={batch}"), "Replay what is safe"))
+            }
+        }
+    }
+}
+
+/// Who still has access, and when all is done.
+fn answer(progress: &BatchProgress) -> Markup {
+    let overview = &progress.overview;
+    let given_up = overview.dead_letters.iter().map(|given| given.users).sum();
+    html! {
+        p.answer data-say {
+            @match &overview.still_have_access {
+                Some(access) => {
+                    a.fault href={ "/batches/" (overview.batch_id) "/users?access=true" } { (parts::count(access.users, "user")) " with access" }
+                    ", the oldest for " (parts::age(access.since, overview.as_of)) ". "
+                }
+                None if overview.unreadable == 0 => span.good { "Nobody of this batch still has access. " },
+                None => span.fault { "Nobody of those whose record can be read still has access. " },
+            }
+            @if overview.left() == 0 && given_up == 0 { "All " (parts::number(overview.users)) " users are done." }
+            @else if overview.left() == 0 { "Nobody is in progress; " (parts::count(given_up, "user")) " given up." }
+            @else {
+                (parts::number(overview.left())) " of " (parts::number(overview.users)) " left, done about: "
+                (now::done_about(overview.time_left_seconds, Some(overview.as_of))) "."
+            }
+        }
+        @if overview.unreadable > 0 {
+            p.fault { "Not known: how far " (parts::count(overview.unreadable, "user")) " are, since a later release wrote their records." }
+        }
+    }
+}
+
+fn states(overview: &Overview) -> Markup {
+    let begun = overview.states.iter().map(|(state, count)| Slice {
+        words: words::state(*state),
+        class: words::class(*state),
+        count: *count,
+    });
+    let not_begun = Slice {
+        words: html! { span.state data-sign="R" { "No worker has taken the user" } },
+        class: "r",
+        count: overview.not_begun,
+    };
+    let slices: Vec<Slice> = [not_begun].into_iter().chain(begun).collect();
+    html! {
+        (chart::stacked("Users of the batch by last step; the table has the numbers", &slices))
+        div.scroll tabindex="0" role="region" aria-label="Users by last step" {
+            table {
+                thead { tr { th scope="col" { "Last step" } th.number scope="col" { "Users" } } }
+                tbody {
+                    @for slice in &slices { tr { th scope="row" { (slice.words) } td.number { (parts::number(slice.count)) } } }
+                    tr { th scope="row" { "Finished, with a manifest" } td.number { (parts::number(overview.finished)) } }
+                    tr { th scope="row" { "Cancelled" } td.number { (parts::number(overview.cancelled)) } }
+                }
+            }
+        }
+    }
+}
+
+fn access(overview: &Overview) -> Markup {
+    html! {
+        @match &overview.access_removed {
+            None => p { "Nobody's access is removed yet." },
+            Some(access) => (times_of(access)),
+        }
+    }
+}
+
+fn times_of(access: &AccessTimes) -> Markup {
+    let most = access
+        .histogram
+        .iter()
+        .map(|range| range.users)
+        .max()
+        .unwrap_or(0);
+    html! {
+        p {
+            "Removed of " (parts::count(access.users, "user")) ": half within " (times::about(access.p50_seconds))
+            ", 95 of 100 within " (times::about(access.p95_seconds)) ", longest " (times::about(access.longest_seconds)) "."
+        }
+        div.scroll tabindex="0" role="region" aria-label="Time from the request to the removal of access" {
+            table {
+                caption { "Time from the request to the removal of access" }
+                thead { tr { th scope="col" { "Within" } th scope="col" { "Share" } th.number scope="col" { "Users" } } }
+                tbody {
+                    @for range in &access.histogram {
+                        tr {
+                            th scope="row" { @match range.up_to_seconds { Some(end) => (times::whole_span(end)), None => "longer" } }
+                            td { (chart::bar(range.users, most, "d")) }
+                            td.number { (parts::number(range.users)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn waits(batch: &BatchId, waiting: &[Waiting]) -> Markup {
+    html! {
+        @if waiting.is_empty() { p { "Nobody waits." } }
+        @else {
+            ul {
+                @for wait in waiting {
+                    li {
+                        a href={ "/batches/" (batch) "/users?why=" (wait.why) } { (parts::count(wait.users, "user")) }
+                        " " (words::wait(&wait.why)) ": the first until " (parts::time(wait.first_until)) ", the last until " (parts::time(wait.last_until))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn dead_letters(overview: &Overview) -> Markup {
+    html! {
+        @if overview.dead_letters.is_empty() { p { "Nobody is given up." } }
+        @else {
+            ul {
+                @for group in &overview.dead_letters {
+                    li {
+                        a href={ "/dead-letters?batch=" (overview.batch_id) "&reason=" (group.reason) } { (parts::count(group.users, "user")) }
+                        ": " (parts::code(group.reason.as_str()))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How many are off-boarded with a manifest, and who is not.
+fn evidence(overview: &Overview) -> Markup {
+    let given_up = overview.dead_letters.iter().map(|group| group.users).sum();
+    let others = [
+        (overview.left(), "not finished"),
+        (
+            given_up,
+            "given up, so that there is no manifest of this request",
+        ),
+        (overview.cancelled, "cancelled"),
+        (overview.unreadable, "not known"),
+    ];
+    html! {
+        p { "Off-boarded with evidence: " (parts::number(overview.finished)) " of " (parts::number(overview.users)) "." }
+        @if others.iter().any(|(count, _)| *count > 0) {
+            ul { @for (count, words) in others { @if count > 0 { li { (parts::count(count, "user")) " " (words) } } } }
+        }
+        p { a href={ "/batches/" (overview.batch_id) "/report.csv" } { "Each user by name, as CSV" } " · " a href="/evidence" { "The evidence log, and checks of what is stored" } }
+    }
+}
+
+fn minutes(hour: &BatchSeries) -> Markup {
+    let finished: Vec<Option<u64>> = hour
+        .minutes
+        .iter()
+        .map(|minute| Some(minute.finished))
+        .collect();
+    let removed: Vec<Option<u64>> = hour
+        .minutes
+        .iter()
+        .map(|minute| Some(minute.access_removed))
+        .collect();
+    html! {
+        p { "Access removed, minute by minute" }
+        (chart::columns("Users whose access was removed, minute by minute; the table has the numbers", &removed, &[]))
+        p { "Users finished, minute by minute" }
+        (chart::columns("Users finished, minute by minute; the table has the numbers", &finished, &[]))
+        details #minutes {
+            summary { "Show as a table" }
+            table {
+                thead { tr { th scope="col" { "Minute" } th.number scope="col" { "Access removed" } th.number scope="col" { "Finished" } } }
+                tbody {
+                    @for minute in hour.minutes.iter().filter(|minute| minute.finished + minute.access_removed > 0) {
+                        tr { th scope="row" { (parts::time(minute.at)) } td.number { (minute.access_removed) } td.number { (minute.finished) } }
+                    }
+                }
+            }
+            p.soft { "Minutes without any are left out." }
+        }
+    }
+}
+
+pub(super) async fn users(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    At(batch): At<BatchId>,
+    asked: Asked,
+) -> Result<Page, Problem> {
+    let now = api.now();
+    let wanted = asked.read(&[])?;
+    let Json(found) = batch_users::list(State(api), At(batch.clone()), Query(wanted)).await?;
+    let body = html! {
+        h1 { "Batch " (batch) }
+        (tabs(&batch, "users"))
+        (list::filters(&html! {
+            (list::states(&asked))
+            (list::text(&asked, "why", "Waits for, or reason"))
+            (list::text(&asked, "q", "ID begins with"))
+            (list::choice(&asked, "access", "Access", &[["true", "Still has access"]]))
+        }))
+        @if found.users.is_empty() { (list::none(&asked, found.next_cursor.is_some(), "Nobody.")) }
+        @else { (list::users(&caller, "Users of the batch", &found.users, now)) }
+        (list::next(&asked, found.next_cursor.as_deref()))
+    };
+    Ok(Page::new(format!("Users – {batch}"), Menu::Batches, body).live())
+}
+
+/// All users of the batch, as the API sends them.
+pub(super) async fn report(state: State<Api>, batch: At<BatchId>) -> Result<Response, Problem> {
+    batch_users::report(state, batch).await
+}
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;

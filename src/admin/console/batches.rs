@@ -1,0 +1,151 @@
+//! The page of all batches.
+
+use axum::Json;
+use axum::extract::State;
+use maud::{Markup, html};
+
+use super::asked::Asked;
+use super::page::{Menu, Page};
+use super::{list, parts};
+use crate::admin::api::{Api, batches};
+use crate::admin::problem::Problem;
+use crate::admin::read::Query;
+use crate::operations::batches::{BatchPage, BatchState, ListedProgress};
+
+pub(super) async fn show(State(api): State<Api>, asked: Asked) -> Result<Page, Problem> {
+    let wanted = asked.read(&[])?;
+    let Json(found) = batches::list(State(api), Query(wanted)).await?;
+    Ok(Page::new("Batches", Menu::Batches, body(&asked, &found)).live())
+}
+
+fn body(asked: &Asked, found: &BatchPage) -> Markup {
+    let states = [
+        ["under-way", "Under way"],
+        ["stuck", "Stuck"],
+        ["finished", "Finished"],
+    ];
+    html! {
+        h1 { "Batches" }
+        (list::filters(&html! {
+            (list::choice(asked, "state", "State", &states))
+            (list::text(asked, "q", "Name begins with"))
+        }))
+        @if found.pause_unknown {
+            p.fault { "Not known: which batches are paused. So none is shown as stuck." }
+        }
+        @if found.batches.is_empty() {
+            (list::none(asked, found.next_cursor.is_some(), "No batch yet. `offboarder submit users.csv --batch-id b-1` makes one."))
+        } @else { (table(&found.batches)) }
+        (list::next(asked, found.next_cursor.as_deref()))
+        p.soft { "Stuck: for 15 minutes nobody was finished or lost access, though somebody does not wait for a time." }
+    }
+}
+
+fn table(batches: &[ListedProgress]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Batches" {
+            table {
+                caption { "Newest first" }
+                thead { tr {
+                    th scope="col" { "Batch" } th scope="col" { "Begun" } th scope="col" { "State" } th.number scope="col" { "Users" }
+                    th.number scope="col" { "Finished" } th.number scope="col" { "Left" } th.number scope="col" { "With access" }
+                    th.number scope="col" { "Dead letters" }
+                } }
+                tbody { @for batch in batches { (row(batch)) } }
+            }
+        }
+    }
+}
+
+fn row(listed: &ListedProgress) -> Markup {
+    let batch = &listed.batch;
+    html! {
+        tr {
+            th scope="row" { a href={ "/batches/" (batch.batch_id) } { (batch.batch_id) } }
+            td { (parts::time(batch.begun_at)) }
+            @match &listed.progress {
+                Some(progress) => {
+                    td {
+                        @match progress.state {
+                            BatchState::UnderWay => "Under way",
+                            BatchState::Finished => "Finished",
+                            BatchState::Stuck => span.fault { "Stuck" },
+                        }
+                        @if let Some(pause) = &listed.pause { ", paused by " bdi { (pause.who) } }
+                    }
+                    td.number { (parts::number(batch.users)) }
+                    td.number { (parts::number(progress.finished)) }
+                    td.number { (parts::number(progress.left)) }
+                    td.number { (parts::number(progress.still_have_access)) }
+                    td.number { (parts::number(progress.dead_letters)) }
+                }
+                None => {
+                    td { span.soft { "Too many users to be read in a list: open it" } }
+                    td.number { (parts::number(batch.users)) }
+                    td.number colspan="4" {}
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::operations::batches::ShortProgress;
+    use crate::ports::batches::Listed;
+
+    fn listed(progress: Option<ShortProgress>) -> ListedProgress {
+        ListedProgress {
+            batch: Listed {
+                batch_id: "b-1".parse().unwrap(),
+                begun_at: Timestamp::UNIX_EPOCH,
+                users: 12_345,
+            },
+            progress,
+            pause: None,
+        }
+    }
+
+    fn text(batches: Vec<ListedProgress>, pause_unknown: bool, query: &str) -> String {
+        let found = BatchPage {
+            batches,
+            next_cursor: None,
+            pause_unknown,
+        };
+        body(&Asked::of("/batches", query), &found).into_string()
+    }
+
+    #[test]
+    fn what_was_not_read_is_not_zero() {
+        let progress = ShortProgress {
+            finished: 0,
+            dead_letters: 0,
+            cancelled: 0,
+            unreadable: 0,
+            left: 12_345,
+            still_have_access: 7,
+            state: BatchState::Stuck,
+        };
+        let known = text(vec![listed(Some(progress))], false, "");
+        assert!(
+            known.contains("Stuck</span>") && known.contains("12,345"),
+            "{known}"
+        );
+        let unread = text(vec![listed(None)], true, "");
+        assert!(unread.contains("Too many users"), "{unread}");
+        assert!(!unread.contains(">0<"), "{unread}");
+        assert!(
+            unread.contains("Not known: which batches are paused"),
+            "{unread}"
+        );
+    }
+
+    #[test]
+    fn no_batch_and_no_match_are_two_texts() {
+        assert!(text(Vec::new(), false, "").contains("No batch yet."));
+        assert!(text(Vec::new(), false, "q=x").contains("None matches."));
+    }
+}

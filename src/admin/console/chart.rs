@@ -1,0 +1,162 @@
+//! Charts as SVG, each next to a table with the same numbers.
+
+use maud::{Markup, html};
+
+use super::parts;
+
+/// A part of a whole: its words, its number, and the class of its colour.
+pub(super) struct Slice {
+    pub(super) words: Markup,
+    pub(super) class: &'static str,
+    pub(super) count: u64,
+}
+
+const WIDTH: u64 = 720;
+const HEIGHT: u64 = 28;
+const ROOM_FOR_LETTER: u64 = 16;
+
+/// One bar of all parts, in their order.
+pub(super) fn stacked(title: &str, slices: &[Slice]) -> Markup {
+    let total: u64 = slices.iter().map(|slice| slice.count).sum();
+    let mut left = 0;
+    let mut rects = Vec::new();
+    for slice in slices.iter().filter(|slice| slice.count > 0) {
+        let width = scaled(slice.count, total, WIDTH).max(1);
+        rects.push((left, width, slice.class));
+        left += width;
+    }
+    html! {
+        svg.chart role="img" aria-label=(title) viewBox={ "0 0 " (left.max(WIDTH)) " " (HEIGHT) } width=(WIDTH) height=(HEIGHT) {
+            title { (title) }
+            (patterns())
+            @for (x, width, class) in &rects {
+                rect class=(class) x=(x) y="0" width=(width) height=(HEIGHT) {}
+                @if let Some(pattern) = pattern(class) { rect fill=(pattern) x=(x) y="0" width=(width) height=(HEIGHT) {} }
+                @if *width >= ROOM_FOR_LETTER {
+                    text.sign.(class) x=(x + width / 2) y="19" text-anchor="middle" aria-hidden="true" { (class.to_uppercase()) }
+                }
+            }
+        }
+    }
+}
+
+/// What distinguishes parts where colours do not.
+fn patterns() -> Markup {
+    html! {
+        defs {
+            pattern #hatched patternUnits="userSpaceOnUse" width="6" height="6" { path d="M0 6 L6 0" stroke="#000" stroke-opacity=".35" {} }
+            pattern #dotted patternUnits="userSpaceOnUse" width="6" height="6" { circle cx="2" cy="2" r="1" fill="#000" fill-opacity=".4" {} }
+            pattern #lined patternUnits="userSpaceOnUse" width="6" height="6" { path d="M0 3 L6 3" stroke="#fff" stroke-opacity=".35" {} }
+        }
+    }
+}
+
+fn pattern(class: &str) -> Option<&'static str> {
+    match class {
+        "q" | "dead" => Some("url(#hatched)"),
+        "o" => Some("url(#dotted)"),
+        "a" => Some("url(#lined)"),
+        _ => None,
+    }
+}
+
+/// A bar in a row of a table.
+pub(super) fn bar(count: u64, most: u64, class: &str) -> Markup {
+    html! {
+        svg.chart aria-hidden="true" viewBox="0 0 200 14" width="200" height="14" {
+            rect class=(class) x="0" y="0" width=(scaled(count, most, 200)) height="14" {}
+        }
+    }
+}
+
+/// Columns over time, the oldest at the left, each with a part that went wrong. What is unknown has a mark of its own, since it is
+/// not zero.
+pub(super) fn columns(title: &str, counts: &[Option<u64>], wrong: &[Option<u64>]) -> Markup {
+    const TALL: u64 = 80;
+    const TOP: u64 = 14;
+
+    let most = counts.iter().flatten().copied().max().unwrap_or(0);
+    let width = 6 * counts.len().max(1);
+    html! {
+        svg.chart role="img" aria-label=(title) viewBox={ "0 0 " (width) " " (TALL + TOP) } width=(width) height=(TALL + TOP) {
+            title { (title) }
+            @if !wrong.is_empty() { (patterns()) }
+            text x="2" y="11" { "most: " (parts::number(most)) }
+            @for (place, count) in counts.iter().enumerate() {
+                @match count {
+                    Some(count) => {
+                        @let tall = scaled(*count, most, TALL);
+                        rect.d x=(6 * place) y=(TALL - tall + TOP) width="5" height=(tall) {}
+                    }
+                    None => rect.c x=(6 * place) y=(TALL + TOP - 2) width="5" height="2" {},
+                }
+                @if let Some(Some(wrong)) = wrong.get(place) {
+                    @let tall = scaled(*wrong, most, TALL);
+                    rect.dead x=(6 * place) y=(TALL - tall + TOP) width="5" height=(tall) {}
+                    rect fill="url(#hatched)" x=(6 * place) y=(TALL - tall + TOP) width="5" height=(tall) {}
+                }
+            }
+        }
+    }
+}
+
+/// `count` of `most`, as a length. What is not nothing is seen.
+fn scaled(count: u64, most: u64, length: u64) -> u64 {
+    if count == 0 || most == 0 {
+        return 0;
+    }
+    let scaled = u128::from(count) * u128::from(length) / u128::from(most);
+    u64::try_from(scaled).unwrap_or(length).clamp(1, length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_in_proportion_and_a_few_of_many_are_seen() {
+        assert_eq!(scaled(0, 10, 200), 0);
+        assert_eq!(scaled(5, 10, 200), 100);
+        assert_eq!(scaled(1, 1_000_000, 200), 1);
+        assert_eq!(scaled(u64::MAX, u64::MAX, 200), 200);
+        assert_eq!(scaled(3, 0, 200), 0);
+    }
+
+    #[test]
+    fn a_chart_has_a_title_and_no_style_that_the_policy_forbids() {
+        let slices = [Slice {
+            words: html! { "Deleted" },
+            class: "x",
+            count: 3,
+        }];
+        for text in [
+            stacked("3 <users>", &slices).into_string(),
+            columns("a minute", &[Some(3), None, Some(0)], &[]).into_string(),
+        ] {
+            assert!(
+                text.contains("role=\"img\"") && text.contains("<title>"),
+                "{text}"
+            );
+            assert!(!text.contains("style="), "{text}");
+        }
+        let text = columns("a minute", &[Some(3), None], &[Some(1), None]).into_string();
+        for expected in ["class=\"c\"", "class=\"dead\"", "url(#hatched)"] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_part_has_its_letter_where_there_is_room_and_a_pattern_where_colours_are_alike() {
+        let slices = ["q", "x"].map(|class| Slice {
+            words: html! {},
+            class,
+            count: if class == "q" { 1000 } else { 1 },
+        });
+        let text = stacked("users", &slices).into_string();
+        assert!(
+            text.contains("url(#hatched)") && text.contains(">Q</text>"),
+            "{text}"
+        );
+        assert!(!text.contains(">X</text>"), "{text}");
+    }
+}
