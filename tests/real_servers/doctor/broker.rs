@@ -71,9 +71,11 @@ fn alarms_and_policies(place: usize) {
             &[says, "free memory or disk space"],
         );
         // RabbitMQ confirms the first message of a connection all the same, now and then before it reports the alarm.
+        // A busy machine may not answer in time, and then it is unknown.
         for _look in 0..LOOKS {
             let alarms = details(&world, "RabbitMQ alarms");
-            assert!(alarms[0].contains(says), "{alarms:?}");
+            let is_unknown = alarms[0].contains("no answer within");
+            assert!(is_unknown || alarms[0].contains(says), "{alarms:?}");
         }
         servers.rabbitmqctl(&[command, free]);
         eventually(PATIENCE, || {
