@@ -198,6 +198,7 @@ pub(super) async fn cancel_user(
     given: Given,
 ) -> Page {
     let change = async {
+        caller.demand(Permission::Submit)?;
         let order = given.order(&caller, json!({}))?;
         cancel::user(State(api), Extension(caller.clone()), At(user), Body(order)).await
     };
