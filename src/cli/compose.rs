@@ -254,7 +254,7 @@ pub(super) async fn fleet_now(settings: &Settings, queue: Option<&Queue>) -> Opt
 pub(super) async fn archive_store(settings: &Settings) -> Result<Arc<dyn ArchiveStore>, CliError> {
     let store = plain_archive_store(settings).await?;
     Ok(match &settings.evidence {
-        Some(_) => Arc::new(AnnouncingStore::new(store, Clock::system())),
+        Some(_) => Arc::new(AnnouncingStore::new(store, Clock::system()).collecting()),
         None => store,
     })
 }

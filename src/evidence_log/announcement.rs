@@ -1,5 +1,8 @@
 //! What waits to come into the log. An announcement is an empty object whose name says it all, so that a listing reads it:
 //! `_log_inbox_{ID}.{SHA-256}.{code}.{key}`. The ID is a UUID of version 7, so that names sort by time.
+//!
+//! Several announcements that are made at once are one object, a [`group`]: its name has the digest of its body and their
+//! number, `group.{number}`, in place of a key.
 
 use std::collections::BTreeSet;
 
@@ -40,9 +43,19 @@ impl Announcement {
         }
     }
 
-    fn text(&self) -> String {
+    /// ID and digest, as they are in its name.
+    pub(super) fn text(&self) -> String {
         let sha256 = URL_SAFE_NO_PAD.encode(self.sha256);
         format!("{}.{sha256}", self.id.simple())
+    }
+
+    /// Reads `{ID}.{SHA-256}` and a key.
+    pub(super) fn of_text(id: &str, sha256: &str, key: &str) -> Option<Self> {
+        Some(Self {
+            id: Uuid::try_parse(id).ok()?,
+            sha256: URL_SAFE_NO_PAD.decode(sha256).ok()?.try_into().ok()?,
+            key: key.to_owned(),
+        })
     }
 
     fn code(&self, integrity: &Integrity) -> String {
@@ -61,11 +74,8 @@ impl Announcement {
     fn parse(name: &ObjectKey, integrity: &Integrity) -> Option<Self> {
         let mut parts = name.as_str().strip_prefix(PREFIX)?.splitn(4, '.');
         let mut next = || parts.next();
-        let id = Uuid::try_parse(next()?).ok()?;
-        let sha256 = URL_SAFE_NO_PAD.decode(next()?).ok()?.try_into().ok()?;
-        let code = next()?;
-        let key = next()?.to_owned();
-        let announcement = Self { id, sha256, key };
+        let (id, sha256, code, key) = (next()?, next()?, next()?, next()?);
+        let announcement = Self::of_text(id, sha256, key)?;
         let ours = announcement.code(integrity);
         let known = !integrity.has_key() || bool::from(ours.as_bytes().ct_eq(code.as_bytes()));
         let one_name = name
@@ -85,7 +95,7 @@ pub(super) fn time_of(id: Uuid) -> Timestamp {
     Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// The announcements that were made from `from` to `to`, in order, and those of other times nearby.
+/// The announcements and groups that were made from `from` to `to`, in order, and those of other times nearby.
 pub(super) async fn list(
     store: &dyn ArchiveStore,
     from: Timestamp,

@@ -2,7 +2,7 @@
 //! (c2sp.org/tlog-checkpoint). It is in the archive store, and on where `OFFBOARDER_EVIDENCE_ORIGIN` is set.
 //!
 //! Who writes a record also writes an *announcement*, an empty object whose name says which object was written, with which
-//! digest ([`AnnouncingStore`]). A worker with the key makes *steps* of the announcements, at most one a minute ([`Writer`]). A
+//! digest ([`AnnouncingStore`]); several at once are one object. A worker with the key makes *steps* of the announcements, at most one a minute ([`Writer`]). A
 //! step is one object, written once under the next number, so that of two writers one wins, a crash leaves a whole step or
 //! none, and Redis has no part in it.
 //!
@@ -19,6 +19,10 @@ mod bundle;
 mod check;
 mod cosignatures;
 mod cosigners;
+mod group;
+#[cfg(test)]
+mod group_tests;
+mod inbox;
 mod keeping;
 mod leaf;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::announcement::{self, Announcement};
+use super::group;
 use super::step::{self, Checkpoint};
 use crate::failure::Failure;
 use crate::ports::ArchiveStore;
@@ -82,11 +83,12 @@ pub(crate) async fn log_flow(store: &dyn ArchiveStore, now: Timestamp) -> Result
         .map_or(day, |heading| heading.until.max(day));
     let to = before(WRITTEN_WITHIN);
     let announced = announcement::list(store, from, to).await?;
-    let times = announced.iter().map(Announcement::at);
-    let waiting: Vec<Timestamp> = times.filter(|at| *at > from && *at <= to).collect();
+    let waits = |one: &&Announcement| one.at() > from && one.at() <= to;
+    let waiting: Vec<&Announcement> = announced.iter().filter(waits).collect();
+    let records = waiting.iter().map(|one| group::size(one).unwrap_or(1));
     Ok(LogFlow {
         last: heading.map(|heading| (number, heading.at)),
-        waiting: waiting.len(),
-        since: waiting.first().copied(),
+        waiting: records.sum(),
+        since: waiting.first().map(|one| one.at()),
     })
 }

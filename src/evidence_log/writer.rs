@@ -9,9 +9,10 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::announcement::{self, Announcement, LATE, time_of};
+use super::announcement::{Announcement, LATE, time_of};
 use super::cosignatures;
 use super::cosigners::{Became, Cosigner, Wanted};
+use super::inbox::Inbox;
 use super::leaf::{Found, Heading, Record, Written};
 use super::step::{self, Added, MOST_AT_ONCE, MOST_RECORDS, Step};
 use super::stored_digest::stored_digest;
@@ -89,6 +90,7 @@ pub(crate) struct Writer {
     /// The name of this process.
     by: String,
     head: Head,
+    inbox: Inbox,
     witnesses: Vec<Cosigner>,
 }
 
@@ -106,6 +108,7 @@ impl Writer {
             clock,
             by,
             head: Head::default(),
+            inbox: Inbox::default(),
             witnesses: Vec::new(),
         }
     }
@@ -129,9 +132,9 @@ impl Writer {
         let from = self.head.until.saturating_sub(LATE).unwrap_or(now);
         let to = now.saturating_add(LATE).unwrap_or(now);
         // Before the first step everything that there is.
-        let mut announcements = announcement::list(&*self.store, from, to).await?;
-        let is_new = |one: &Announcement| one.at() >= from && !self.head.logged.contains(&one.id);
-        announcements.retain(is_new);
+        let is_logged = |id: &Uuid| self.head.logged.contains(id);
+        let new_ones = self.inbox.new_ones(&*self.store, from, to, is_logged);
+        let announcements = new_ones.await?;
         let until = announcements
             .iter()
             .nth(MOST_RECORDS)
@@ -375,7 +378,13 @@ async fn record(
     let Some(record) = Record::of(&key) else {
         return Ok(None);
     };
-    let found = match stored_digest(store, &key).await? {
+    let has_stored = store.has_stored(announcement.id);
+    let stored = if has_stored {
+        Some(announcement.sha256)
+    } else {
+        stored_digest(store, &key).await?
+    };
+    let found = match stored {
         Some(sha256) if sha256 == announcement.sha256 => Found::Same,
         Some(_) => Found::Other,
         None if now.duration_since(announcement.at()) < signed(time_scaled(MISSING)) => {

@@ -41,7 +41,7 @@ impl Log {
         }
     }
 
-    fn plain(&self) -> DirectoryStore {
+    pub(super) fn plain(&self) -> DirectoryStore {
         let key = Secret::new("a key of thirty-two characters ..");
         DirectoryStore::open(self.directory.path())
             .unwrap()
@@ -100,7 +100,7 @@ impl Log {
         records
     }
 
-    async fn logged(&self) -> Vec<(String, Found)> {
+    pub(super) async fn logged(&self) -> Vec<(String, Found)> {
         let records = self.records().await.into_iter();
         let mut logged: Vec<_> = records
             .map(|record| (record.key.as_str().to_owned(), record.found))
@@ -114,11 +114,11 @@ impl Log {
     }
 }
 
-fn object(name: &str) -> ObjectKey {
+pub(super) fn object(name: &str) -> ObjectKey {
     ObjectKey(name.to_owned())
 }
 
-fn same(names: &[&str]) -> Vec<(String, Found)> {
+pub(super) fn same(names: &[&str]) -> Vec<(String, Found)> {
     let one = |name: &&str| ((*name).to_owned(), Found::Same);
     names.iter().map(one).collect()
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::failure::Failure;
 use crate::integrity::Integrity;
@@ -133,6 +134,11 @@ pub(crate) trait ArchiveStore: Send + Sync {
 
     /// The whole key with its prefix, as manifests name it.
     fn full_key(&self, key: &ObjectKey) -> String;
+
+    /// Whether this process lately stored the record of an announcement to the evidence log.
+    fn has_stored(&self, _announcement: Uuid) -> bool {
+        false
+    }
 
     /// Stores a small object at once, unless one exists. A document (without `dates`) is read back
     /// where the store does not refuse wrong checksums. A crash in the middle leaves nothing, or

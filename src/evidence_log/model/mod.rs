@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::announcement::Announcement;
+use super::group;
 use super::writer_tests::signer;
 use super::{AnnouncingStore, Erased, Policy, Writer, check_log};
 use crate::clock::Clock;
@@ -174,6 +175,27 @@ impl Case {
         }
     }
 
+    /// Two records that are announced together.
+    fn announcing_both(&self, names: [&str; 2]) -> Process {
+        let store = self.store();
+        let gate = Arc::clone(&store.gate);
+        let keys = names.map(|name| ObjectKey(name.to_owned()));
+        let clock = self.clock.clone();
+        Process {
+            gate,
+            work: Some(Box::pin(async move {
+                let body = Bytes::from_static(b"a record");
+                let both = keys
+                    .each_ref()
+                    .map(|key| Announcement::new(key, &body, clock.now()));
+                group::put(&store, &clock, &both).await.unwrap();
+                for key in &keys {
+                    store.put_once(key, body.clone(), None).await.unwrap();
+                }
+            })),
+        }
+    }
+
     /// What broke, if anything, once a last writer has written all that is left.
     fn broken(&self) -> Option<String> {
         for _ in 0..2 {
@@ -232,7 +254,7 @@ fn run(case: &Case, path: &mut Path) {
     case.clock.jump(SignedDuration::from_mins(2));
     let mut processes = [
         case.announcing("_act_1.json"),
-        case.announcing("_act_2.json"),
+        case.announcing_both(["_act_2.json", "_act_3.json"]),
         case.writing("w1"),
         case.writing("w2"),
     ];
