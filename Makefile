@@ -8,7 +8,7 @@ REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build supply-chain sbom notices requirements demo play play-stop screenshots test test-backends test-backends-smoke test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-evidence bench-lanes bench-million bench-outage bench-plan bench-quota bench-report bench-runtime bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
+.PHONY: help build supply-chain sbom notices requirements demo play play-stop screenshots test test-backends test-backends-smoke test-kms test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-evidence bench-lanes bench-million bench-outage bench-plan bench-quota bench-report bench-runtime bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -79,6 +79,12 @@ test-backends: ## off-board a hundred users on each broker, Redis and S3 server 
 test-backends-smoke: ## the same on RabbitMQ 4 and Valkey 8, from Debian 13; needs root, and says "not tried" without it
 	$(INSTALL)
 	tests/backends.sh smoke
+
+test-kms: ## a key in AWS KMS signs the evidence log: unit tests of the feature `kms`, and trials at MiniStack
+	$(INSTALL)
+	tests/backends.sh bring-kms
+	cargo test --locked --features kms --lib -- kms signers
+	cargo test --locked --features kms --test real_servers -- 'kms'
 
 chaos: ## kill, cut, flush and duplicate while 300 users are off-boarded; SEED=n repeats a run, USERS=n sets its size
 	$(INSTALL)

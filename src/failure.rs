@@ -162,6 +162,10 @@ words! {
     QueueRefused => "queue_refused",
     /// A message that reached no queue.
     QueueUnroutable => "queue_unroutable",
+    /// AWS KMS, which has the key of the evidence log, cannot be reached.
+    EvidenceKeyUnreachable => "evidence_key_unreachable",
+    /// The key of the evidence log in AWS KMS cannot be used.
+    EvidenceKeyUnusable => "evidence_key_unusable",
     /// A file of settings or guards cannot be read.
     SettingsUnreadable => "settings_unreadable",
     /// The state machine was asked for a step that its table does not have.

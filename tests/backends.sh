@@ -6,6 +6,7 @@
 #   backends.sh run [FILTER]      brings them, runs the trials whose names begin with FILTER, and prints their table; fails if
 #                                 one trial failed
 #   backends.sh smoke             the same with RabbitMQ 4 and Valkey 8 alone
+#   backends.sh bring-kms         brings MiniStack alone, for `make test-kms`
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -84,6 +85,9 @@ bring_all() {
     bring ministack python ministack==1.5.33
 }
 
+# Its KMS signs with `cryptography`.
+bring_kms() { bring kms python ministack==1.5.33 cryptography==50.0.2; }
+
 # try NAME...: runs the trials whose names begin so.
 try() {
     local table=$brought/table status=0 name
@@ -104,6 +108,7 @@ try() {
 case ${1:-} in
     bring) bring_all ;;
     run) bring_all; try "${2:-}" ;;
+    bring-kms) bring_kms; [ "$(cat "$brought/parts/kms")" = here ] ;;
     smoke) bring_next_releases; try 'RabbitMQ 4 on Mnesia' 'Valkey 8' ;;
     --only) shift; "$@" ;;
     *) sed -n '2,/^set /{s/^# \{0,1\}//;/^set /d;p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;

@@ -3,6 +3,7 @@
 # It takes the access key of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 #
 #   s3_server.sh ceph|garage|s3s-fs|moto|ministack PORT SPARE...   it may use the spare ports as well
+#   SERVICES=kms s3_server.sh ministack PORT                       becomes a KMS, with its keys in memory
 #   s3_server.sh NAME version                                      prints what it says that it is
 set -euo pipefail
 
@@ -24,7 +25,7 @@ moto() {
 }
 
 ministack() {
-    exec env GATEWAY_PORT="$port" BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 SERVICES=s3 IOT_MTLS_ENABLED=0 "$brought/venv/bin/ministack"
+    exec env GATEWAY_PORT="$port" BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 SERVICES="${SERVICES:-s3}" IOT_MTLS_ENABLED=0 "$brought/venv/bin/ministack"
 }
 
 s3s_fs() {

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 mod broker;
+mod kms_key;
 mod location;
 mod management;
 mod masked;
@@ -17,6 +18,9 @@ mod tls_files;
 mod web_origin;
 
 pub(crate) use broker::BrokerUrl;
+#[cfg(not(feature = "kms"))]
+pub(crate) use kms_key::NO_KMS;
+pub(crate) use kms_key::{kms_key, kms_signing_key};
 pub(crate) use location::{DocumentLocation, KeySetLocation, file_url, s3_url, web_url};
 pub(crate) use management::ManagementUrl;
 pub(crate) use masked::{masked, may_hold_a_password};

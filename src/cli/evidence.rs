@@ -1,9 +1,11 @@
 use std::path::{Path, PathBuf};
 
+use super::compose_signers::kms_signer;
 use super::exit::{CliError, Exit};
 use super::new_file::write_new;
 use super::output::{json as print_json, say, time, verbatim};
 use super::{compose, erase};
+use crate::address::kms_signing_key;
 use crate::config::{Settings, Sources};
 use crate::evidence_log::{
     Bundle, Checked, LogReport, NotExported, Policy, export, last_checkpoint,
@@ -29,20 +31,20 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Makes a key, writes it to a file, and prints the verifier key
+    /// Makes a key, writes it to a file, and prints the verifier key; or prints that of a key in AWS KMS
     ///
     /// Only its owner can read the file, and an existing file is never overwritten. The verifier key is public: with it
-    /// anybody checks what the key signed. Give it to your auditors before they need it.
-    #[command(
-        after_help = "Example:\n  offboarder evidence key example.com/leavers --out evidence-key"
-    )]
+    /// anybody checks what the key signed. Give it to your auditors before they need it. A key in KMS stays there, and nothing is
+    /// made; it needs a binary built with `--features kms`.
+    #[command(after_help = "Examples:
+  offboarder evidence key example.com/leavers --out evidence-key
+  offboarder evidence key example.com/leavers --kms alias/evidence-log")]
     Key {
         /// Name of the log, e.g. a host name of yours and a path; it never changes
         #[arg(value_name = "ORIGIN", value_parser = origin)]
         origin: KeyName,
-        /// File to write the private key to; it must not exist
-        #[arg(long, value_name = "F")]
-        out: PathBuf,
+        #[command(flatten)]
+        place: KeyPlace,
     },
     /// Writes the manifests of a user, and the proofs that they are in the log, to one file
     ///
@@ -97,6 +99,22 @@ enum Verb {
     },
 }
 
+/// Where the private key is.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct KeyPlace {
+    /// File to write the private key to; it must not exist
+    #[arg(long, value_name = "F")]
+    out: Option<PathBuf>,
+    /// ID, ARN or alias of an Ed25519 key in AWS KMS
+    #[arg(long, value_name = "KEY", value_parser = kms)]
+    kms: Option<String>,
+}
+
+fn kms(text: &str) -> Result<String, String> {
+    kms_signing_key(text).map_err(|why| format!("it {why}"))
+}
+
 fn origin(text: &str) -> Result<KeyName, String> {
     text.parse::<KeyName>().map_err(|why| format!("it {why}"))
 }
@@ -108,10 +126,17 @@ pub(super) fn verifier(text: &str) -> Result<VerifierKey, String> {
 
 pub(super) async fn run(args: &Args, sources: impl FnOnce() -> Sources) -> Result<Exit, CliError> {
     match &args.verb {
-        Verb::Key { origin, out } => {
-            let key = SigningKey::generate(origin.clone()).map_err(CliError::bad)?;
-            write_new(out, &key.to_secret_text())?;
-            say(key.verifier().to_string());
+        Verb::Key { origin, place } => {
+            if let Some(out) = &place.out {
+                let key = SigningKey::generate(origin.clone()).map_err(CliError::bad)?;
+                write_new(out, &key.to_secret_text())?;
+                say(key.verifier().to_string());
+            }
+            if let Some(key) = &place.kms {
+                let archive = Settings::read(&sources())?.archive;
+                let signer = kms_signer(key, origin.clone(), &archive).await?;
+                say(signer.verifier().to_string());
+            }
             Ok(Exit::Ok)
         }
         Verb::Export {
@@ -256,7 +281,10 @@ mod tests {
         let args = Args {
             verb: Verb::Key {
                 origin: "example.com/log".parse().unwrap(),
-                out: out.clone(),
+                place: KeyPlace {
+                    out: Some(out.clone()),
+                    kms: None,
+                },
             },
         };
         assert_eq!(run(&args, Sources::default).await.unwrap(), Exit::Ok);

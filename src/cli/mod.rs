@@ -10,6 +10,7 @@ mod check_message;
 mod columns;
 mod compose;
 mod compose_documents;
+mod compose_signers;
 mod dead_letters;
 mod demo;
 mod doctor;

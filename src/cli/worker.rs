@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::compose;
 use super::compose_documents;
-use super::evidence_writer::evidence_log;
+use super::evidence_writer::{EvidenceLog, evidence_log};
 use super::exit::{CliError, Exit};
 use crate::admin::{
     self, Access, Api, Deployment, JwtRules, JwtVerifier, KnownLog, ProcessState as _, ShownSetting,
@@ -26,7 +26,6 @@ use crate::ports::operations::OperationLine;
 use crate::ports::queue::Broker;
 use crate::ports::{Heartbeat, SharedStores, WorkerRegistry};
 use crate::registers::PeopleWatch;
-use crate::signed_note::SigningKeys;
 use crate::steps::{ApprovalGuard, RequestLimit, Services, SurgeWatch};
 use crate::telemetry::{Telemetry, instance, metrics};
 use crate::worker::{
@@ -90,7 +89,7 @@ pub(super) async fn run(
     ));
     let process = Arc::new(Process::new(&worker, &shutdown.draining, &services));
 
-    let _logging = evidence_log(&settings, &services, &name)?;
+    let logging = evidence_log(&settings, &services, &name).await?;
     let executor = executor(&name, &services, &stores, &broker);
     let listen = settings.admin.listen;
     let api = Api::new(
@@ -99,7 +98,7 @@ pub(super) async fn run(
         services,
         stores.clone(),
         broker,
-        deployment(sources, &settings, &cxone),
+        deployment(sources, &settings, &cxone, &logging),
     );
     let bound = admin::serve(listen, process.clone(), telemetry.exposition(), &api).await;
     let bound = bound.map_err(|error| cannot_listen(listen, &error))?;
@@ -115,7 +114,7 @@ pub(super) async fn run(
     let operating = do_operations(&executor, &shutdown.draining);
     worker.run(&shutdown).await;
     wait_for_operations(operating).await;
-    drop((announcing, keeping));
+    drop((announcing, keeping, logging));
     leave(&*stores.workers, &name).await;
     write_last(&minutes).await;
     Ok(Exit::Ok)
@@ -222,19 +221,19 @@ fn options(settings: &Settings, name: &str) -> Options {
     }
 }
 
-fn deployment(sources: &Sources, settings: &Settings, cxone: &Cxone) -> Deployment {
+fn deployment(
+    sources: &Sources,
+    settings: &Settings,
+    cxone: &Cxone,
+    log: &EvidenceLog,
+) -> Deployment {
     let shown = config::show(sources).into_iter();
     Deployment {
         environment: settings.admin.name.clone(),
         origin: settings.admin.origin.clone(),
-        evidence_log: settings.evidence.as_ref().map(|log| KnownLog {
-            origin: log.origin.clone(),
-            verifiers: log
-                .keys
-                .iter()
-                .flat_map(SigningKeys::verifiers)
-                .cloned()
-                .collect(),
+        evidence_log: settings.evidence.as_ref().map(|evidence| KnownLog {
+            origin: evidence.origin.clone(),
+            verifiers: Arc::clone(&log.verifiers),
         }),
         rates: [
             (QuotaClass::Routing, cxone.rate_routing),

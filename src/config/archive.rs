@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::reader::Reader;
 use super::table;
 use super::tls::TlsSettings;
-use crate::address::{PemFile, file_url, s3_url};
+use crate::address::{PemFile, file_url, kms_key, s3_url};
 use crate::limits::parse::{boolean, positive_duration, unless_off};
 use crate::limits::{Retention, RetentionMode};
 
@@ -147,17 +147,6 @@ fn retention(text: &str) -> Result<Retention, String> {
     })
 }
 
-/// It is sent in a header. What it names, only S3 knows.
-fn kms_key(text: &str) -> Result<String, String> {
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(text.to_owned());
-    }
-    Err(
-        "is no KMS key; give its ID, its ARN (arn:aws:kms:…:key/…), or an alias such as alias/name"
-            .to_owned(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -232,16 +221,6 @@ mod tests {
             "on",
         ] {
             assert!(retention(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_kms_key_fits_into_a_header() {
-        for key in ["alias/aws/s3", "1234abcd-12ab-34cd-56ef-1234567890ab"] {
-            assert_eq!(kms_key(key).as_deref(), Ok(key));
-        }
-        for bad in ["a b", "a\nb", "schlüssel"] {
-            assert!(kms_key(bad).is_err(), "{bad}");
         }
     }
 }

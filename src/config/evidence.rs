@@ -4,7 +4,7 @@ use url::Url;
 
 use super::reader::Reader;
 use super::table;
-use crate::address::is_loopback;
+use crate::address::{is_loopback, kms_signing_key};
 use crate::signed_note::{KeyName, SigningKeys, WitnessKey};
 
 /// The log is on.
@@ -13,30 +13,68 @@ pub(crate) struct Evidence {
     /// Its name.
     pub origin: KeyName,
     /// Only who writes the log has them.
-    pub keys: Option<SigningKeys>,
+    pub keys: Option<LogKeys>,
     /// Who cosigns it, with the submission prefix of each.
     pub witnesses: Vec<(WitnessKey, Url)>,
+}
+
+/// Where the keys of the log are: a key in AWS KMS by its ID, ARN or alias.
+#[derive(Debug, Clone)]
+pub(crate) enum LogKeys {
+    Local(SigningKeys),
+    Kms(String),
+    Both(SigningKeys, String),
+}
+
+impl LogKeys {
+    fn of(local: Option<SigningKeys>, kms_key: Option<String>) -> Option<Self> {
+        match (local, kms_key) {
+            (Some(keys), Some(key)) => Some(Self::Both(keys, key)),
+            (Some(keys), None) => Some(Self::Local(keys)),
+            (None, Some(key)) => Some(Self::Kms(key)),
+            (None, None) => None,
+        }
+    }
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Evidence> {
     let origin = reader.get(&table::EVIDENCE_ORIGIN, str::parse::<KeyName>);
     let key = reader.get(&table::EVIDENCE_KEY, str::parse::<SigningKeys>);
     let witnesses = reader.get(&table::EVIDENCE_WITNESSES, witnesses);
-    let refused = match (&origin, &key) {
-        (None, Some(_)) if reader.is_unset(&table::EVIDENCE_ORIGIN) => {
-            Some("is of no use without a log; set OFFBOARDER_EVIDENCE_ORIGIN to its name")
+    let kms_key = reader.get(&table::EVIDENCE_KMS_KEY, kms_signing_key);
+    let given = [
+        (table::EVIDENCE_KEY, key.is_some()),
+        (table::EVIDENCE_KMS_KEY, kms_key.is_some()),
+    ];
+    for (setting, is_given) in given {
+        if is_given && reader.is_unset(&table::EVIDENCE_ORIGIN) {
+            reader.refuse(
+                &setting,
+                "is of no use without a log; set OFFBOARDER_EVIDENCE_ORIGIN to its name",
+            );
         }
-        (Some(origin), Some(key)) if key.name() != origin => {
-            Some("is the key of another log than OFFBOARDER_EVIDENCE_ORIGIN names")
-        }
-        _ => None,
-    };
-    if let Some(problem) = refused {
-        reader.refuse(&table::EVIDENCE_KEY, problem);
+    }
+    if let (Some(origin), Some(key)) = (&origin, &key)
+        && key.name() != origin
+    {
+        reader.refuse(
+            &table::EVIDENCE_KEY,
+            "is the key of another log than OFFBOARDER_EVIDENCE_ORIGIN names",
+        );
+    }
+    if kms_key.is_some()
+        && key
+            .as_ref()
+            .is_some_and(|keys| keys.verifiers().count() > 1)
+    {
+        reader.refuse(
+            &table::EVIDENCE_KMS_KEY,
+            "is a third key: OFFBOARDER_EVIDENCE_KEY has two; replace one key after the other",
+        );
     }
     origin.map(|origin| Evidence {
         origin,
-        keys: key,
+        keys: LogKeys::of(key, kms_key),
         witnesses: witnesses.unwrap_or_default(),
     })
 }

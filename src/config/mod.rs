@@ -38,7 +38,7 @@ pub(crate) use admin::{Admin, Jwt};
 pub(crate) use archive::{Archive, ArchiveLocation};
 pub(crate) use checkpoints::{CheckpointsRetention, CheckpointsUrl};
 pub(crate) use cxone::{AccessKey, Cxone};
-pub(crate) use evidence::Evidence;
+pub(crate) use evidence::{Evidence, LogKeys};
 pub(crate) use fault::Faults;
 pub(crate) use guard::Guard;
 pub(crate) use load::{AnySettings, BrokerSettings, Settings, TenantSettings, WorkerSettings};

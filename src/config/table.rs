@@ -160,6 +160,9 @@ settings! {
         "private key of the evidence log, which `evidence key` made. A worker that has it writes the \
          log; give it to at least two workers, and to nobody else. While it is replaced: the new key, and \
          the one before in a second line";
+    EVIDENCE_KMS_KEY: open, "evidence.kms_key", Nothing,
+        "ID, ARN or alias of an Ed25519 key in AWS KMS that signs the evidence log, in place of `OFFBOARDER_EVIDENCE_KEY`; while one \
+         replaces the other, set both. It needs a binary built with `--features kms` (`docs/audit.md`)";
     EVIDENCE_WITNESSES: open, "evidence.witnesses", Nothing,
         "who cosigns the evidence log (c2sp.org/tlog-witness), separated by commas: the key of a witness, a \
          blank, and its URL. Nothing waits for a witness that does not answer";

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::leaf::{Heading, Leaf, Written};
+use super::signers::Signers;
 use super::tree::{Frontier, Hash};
 use crate::failure::{Class, Code, Failure};
 use crate::ports::{ArchiveStore, ObjectKey, PutOnce};
-use crate::signed_note::{SigningKeys, VerifierKey};
+use crate::signed_note::VerifierKey;
 
 const PREFIX: &str = "_log_step_";
 /// How many steps are read at once.
@@ -67,7 +68,7 @@ pub(super) struct Added {
 /// Appends a step to this tree and stores it.
 pub(super) async fn append(
     store: &dyn ArchiveStore,
-    signers: &SigningKeys,
+    signers: &Signers,
     mut tree: Frontier,
     added: &Added,
 ) -> Result<PutOnce, Failure> {
@@ -82,9 +83,7 @@ pub(super) async fn append(
     let root = STANDARD.encode(tree.root());
     let name = signers.name();
     let text = format!("{name}\n{}\n{root}\n", tree.size());
-    let checkpoint = signers
-        .sign(&text)
-        .map_err(|why| Failure::internal("cannot sign a checkpoint", why))?;
+    let checkpoint = signers.sign(&text).await?;
     let stored = Stored {
         checkpoint,
         frontier: tree

@@ -9,11 +9,13 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::announcement::{Announcement, LATE, time_of};
+use super::announcement::{Announcement, LATE};
 use super::cosignatures;
 use super::cosigners::{Became, Cosigner, Wanted};
+use super::head::{Head, oldest};
 use super::inbox::Inbox;
 use super::leaf::{Found, Heading, Record, Written};
+use super::signers::Signers;
 use super::step::{self, Added, MOST_AT_ONCE, MOST_RECORDS, Step};
 use super::stored_digest::stored_digest;
 use super::tree::{Frontier, Hash, consistency, leaf_hash};
@@ -22,7 +24,6 @@ use crate::clock::Clock;
 use crate::failpoint::{failpoint, time_scaled};
 use crate::failure::Failure;
 use crate::ports::{ArchiveStore, ObjectKey, PutOnce};
-use crate::signed_note::SigningKeys;
 
 /// Between two steps.
 pub(super) const PERIOD: Duration = Duration::from_mins(1);
@@ -34,57 +35,9 @@ const MOST_FOREIGN: u32 = 100;
 /// How often a witness is asked about one step: it may want a proof, and another worker may make a step in the meantime.
 const MOST_ASKED: usize = 4;
 
-/// The log as this process knows it.
-#[derive(Debug, Clone, Default)]
-struct Head {
-    number: u32,
-    tree: Frontier,
-    /// The last number that is a step of ours, with its checkpoint.
-    step: u32,
-    checkpoint: String,
-    /// When the last step was made.
-    at: Timestamp,
-    /// It had room for no more, so that the next one need not wait.
-    is_full: bool,
-    /// All announcements before this are in the log, but for those that are late.
-    until: Timestamp,
-    /// The announcements that are in the log and that a listing may show again.
-    logged: BTreeSet<Uuid>,
-}
-
-impl Head {
-    fn begin_at(&mut self, number: u32, step: Step) {
-        self.until = step.heading().map_or(self.until, |heading| heading.until);
-        self.number = number;
-        self.tree = step.tree;
-        self.step = number;
-        self.checkpoint = step.checkpoint;
-    }
-
-    fn absorb(&mut self, number: u32, step: Step, added: &Added) {
-        self.number = number;
-        self.tree = step.tree;
-        self.step = number;
-        self.checkpoint = step.checkpoint;
-        self.at = added.heading.at;
-        self.is_full = added.records.len() >= MOST_RECORDS;
-        self.until = self.until.max(added.heading.until);
-        self.logged
-            .extend(added.records.iter().map(|record| record.id));
-        let oldest = oldest(self.until);
-        self.logged
-            .retain(|announcement| time_of(*announcement) >= oldest);
-    }
-}
-
-/// What a listing begins with, with a margin.
-fn oldest(until: Timestamp) -> Timestamp {
-    until.saturating_sub(LATE * 2).unwrap_or(until)
-}
-
 pub(crate) struct Writer {
     store: Arc<dyn ArchiveStore>,
-    keys: SigningKeys,
+    signers: Signers,
     trust: Trust,
     clock: Clock,
     /// The name of this process.
@@ -97,14 +50,14 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(
         store: Arc<dyn ArchiveStore>,
-        keys: SigningKeys,
+        signers: Signers,
         clock: Clock,
         by: String,
     ) -> Self {
         Self {
             store,
-            trust: Trust::new(keys.verifiers()),
-            keys,
+            trust: Trust::new(signers.verifiers()),
+            signers,
             clock,
             by,
             head: Head::default(),
@@ -165,7 +118,8 @@ impl Writer {
         };
         let added = Added { heading, records };
         failpoint("before a step of the evidence log");
-        let put = step::append(&*self.store, &self.keys, self.head.tree.clone(), &added).await?;
+        let tree = self.head.tree.clone();
+        let put = step::append(&*self.store, &self.signers, tree, &added).await?;
         failpoint("after a step of the evidence log");
         match put {
             PutOnce::Stored(_) => {
@@ -278,7 +232,7 @@ impl Writer {
 
     /// What a step says of its keys, while one is replaced.
     fn named_keys(&self) -> Vec<String> {
-        let keys: Vec<String> = self.keys.verifiers().map(ToString::to_string).collect();
+        let keys: Vec<String> = self.signers.verifiers().map(ToString::to_string).collect();
         if keys.len() > 1 { keys } else { Vec::new() }
     }
 

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::announcement::Announcement;
 use super::leaf::{Found, Written};
+use super::signers::Signers;
 use super::step::{self, key};
 use super::tree::Frontier;
 use super::{AnnouncingStore, Writer, log_flow};
@@ -60,7 +61,11 @@ impl Log {
     }
 
     pub(super) fn writer_with(&self, keys: SigningKeys, by: &str) -> Writer {
-        Writer::new(self.store(), keys, self.clock.clone(), by.to_owned())
+        self.writer_of(keys.into(), by)
+    }
+
+    pub(super) fn writer_of(&self, signers: Signers, by: &str) -> Writer {
+        Writer::new(self.store(), signers, self.clock.clone(), by.to_owned())
     }
 
     pub(super) async fn put(&self, name: &str, body: &'static str) {

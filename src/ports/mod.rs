@@ -9,6 +9,7 @@ mod file_columns;
 mod key_set;
 #[cfg(test)]
 pub(crate) mod memory_queue;
+mod note_signer;
 pub(crate) mod operations;
 mod page;
 pub(crate) mod queue;
@@ -37,6 +38,7 @@ pub(crate) use checksum::{crc32c, crc32c_of_parts};
 pub(crate) use document::{Document, Edition, read_regular};
 pub(crate) use file_columns::FileColumns;
 pub(crate) use key_set::KeySet;
+pub(crate) use note_signer::NoteSigner;
 #[cfg(any(test, fuzzing))]
 pub(crate) use page::Page;
 pub(crate) use page::{Batch, ConversationSink, Each, PageRequest};

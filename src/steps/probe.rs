@@ -48,8 +48,12 @@ impl Services {
                 within(code, self.checkpoints.probe()).await.map(|()| true)
             }
             Code::SettingsUnreadable => within(code, self.protected.load()).await.map(|_list| true),
-            // The broker is not a service of steps: a publisher retries by itself until it succeeds.
-            Code::QueueUnreachable | Code::QueueRefused | Code::QueueUnroutable => Ok(true),
+            // These are not services of steps: publishers, and the writer of the evidence log, retry by themselves.
+            Code::QueueUnreachable
+            | Code::QueueRefused
+            | Code::QueueUnroutable
+            | Code::EvidenceKeyUnreachable
+            | Code::EvidenceKeyUnusable => Ok(true),
             // These are faults of single users.
             Code::CxoneTooLarge
             | Code::CxoneCursorLost

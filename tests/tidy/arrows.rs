@@ -138,14 +138,15 @@ const BELOW_LEAVES: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates of vendors, and the only places that may name them.
-const DOORS: [(&str, &[&str]); 11] = [
-    ("aws_lc_rs", &["src/signed_note.rs", "src/adapters/tls"]),
+const DOORS: [(&str, &[&str]); 12] = [
+    ("aws_lc_rs", &["src/signed_note/", "src/adapters/tls"]),
     ("jsonwebtoken", &["src/admin/jwt"]),
     ("lapin", &["src/adapters/amqp/"]),
     ("redis", &["src/adapters/redis/"]),
     ("redb", &["src/adapters/embedded/"]),
+    ("aws_sdk_kms", &["src/adapters/kms/"]),
     ("aws_sdk_s3", &["src/adapters/s3/"]),
-    ("aws_config", &["src/adapters/s3/"]),
+    ("aws_config", &["src/adapters/aws/"]),
     ("reqwest", &["src/adapters/", "src/cli/healthcheck.rs"]),
     ("clap", &["src/cli/"]),
     ("axum", &["src/admin/", "src/simulator/"]),

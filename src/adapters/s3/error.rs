@@ -3,6 +3,7 @@
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+use crate::adapters::aws::{cut, innermost};
 use crate::adapters::{proxy, tls};
 use crate::failure::{Class, Classify, Code};
 
@@ -156,14 +157,6 @@ fn status_of<E>(error: &SdkError<E, HttpResponse>) -> u16 {
         .map_or(0, |response| response.status().as_u16())
 }
 
-fn cut(text: &str, chars: usize) -> String {
-    let escaped = |c: char| match c {
-        '"' | '\'' => c.to_string(),
-        other => other.escape_debug().to_string(),
-    };
-    text.chars().take(chars).map(escaped).collect()
-}
-
 /// The code and the sentence of the store. They come from outside, so they are cut to the length of
 /// a line, and control characters are escaped.
 fn said<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> String {
@@ -300,15 +293,6 @@ fn proxied(of_credentials: bool) -> String {
         Some(url) => proxy::named(&url),
         None => proxy::named("https://amazonaws.com").replace(" through", ", maybe through"),
     }
-}
-
-/// The last cause in the chain says most in the fewest words.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 impl Classify for S3Error {

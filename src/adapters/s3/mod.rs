@@ -7,7 +7,6 @@ mod error;
 mod examine;
 #[cfg(test)]
 mod faulty_s3;
-mod http_client;
 mod listing;
 mod probe;
 mod reading;

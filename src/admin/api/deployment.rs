@@ -1,3 +1,5 @@
+use std::sync::{Arc, OnceLock};
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -24,8 +26,15 @@ pub(crate) struct Deployment {
 /// What a worker knows of the evidence log.
 pub(crate) struct KnownLog {
     pub origin: KeyName,
-    /// The current key comes first. Only a worker that writes the log knows them.
-    pub verifiers: Vec<VerifierKey>,
+    /// Only a worker that writes the log knows them, and with a key in AWS KMS once KMS gave it.
+    pub verifiers: Arc<OnceLock<Vec<VerifierKey>>>,
+}
+
+impl KnownLog {
+    /// The current key comes first; none if this worker does not know them.
+    pub(super) fn verifiers(&self) -> &[VerifierKey] {
+        self.verifiers.get().map_or(&[], Vec::as_slice)
+    }
 }
 
 /// A setting

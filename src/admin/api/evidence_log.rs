@@ -32,7 +32,7 @@ pub(crate) struct EvidenceLog {
 )]
 pub(crate) async fn show(State(Api(api)): State<Api>) -> Result<Json<EvidenceLog>, Problem> {
     let known = api.deployment.evidence_log.as_ref();
-    let verifier = known.and_then(|known| known.verifiers.first());
+    let verifier = known.and_then(|known| known.verifiers().first());
     let last = match verifier {
         Some(verifier) => log_now(&*api.services.archive_store, verifier).await?,
         None => None,
@@ -66,12 +66,12 @@ pub(crate) async fn proof(
         let text = "the evidence log is off: OFFBOARDER_EVIDENCE_ORIGIN is not set";
         return Err(conflict("log_is_off", text.to_owned()));
     };
-    if known.verifiers.is_empty() {
+    if known.verifiers().is_empty() {
         let text = "this worker has no key of the evidence log; ask one with OFFBOARDER_EVIDENCE_KEY_FILE, or use `offboarder evidence export`";
         return Err(conflict("no_evidence_key", text.to_owned()));
     }
     let _slot = api.costly()?;
-    let exported = export(&*api.services.archive_store, &known.verifiers, user_id).await;
+    let exported = export(&*api.services.archive_store, known.verifiers(), user_id).await;
     exported.map(Json).map_err(|why| match why {
         NotExported::Nothing => {
             Problem::not_found("no_evidence", format!("{user_id} has no manifest in the store"))

@@ -1,6 +1,6 @@
-//! Whether the evidence log is written.
+//! Whether the evidence log is written, and its key in AWS KMS can be used, as far as a read shows that.
 
-use super::super::compose;
+use super::super::{compose, compose_signers};
 use super::finding::Finding;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -11,6 +11,12 @@ const CHECK: &str = "evidence log";
 /// Nothing where the log is off.
 pub(super) async fn check(settings: &Settings) -> Option<Finding> {
     let evidence = settings.evidence.as_ref()?;
+    if let Some(keys) = &evidence.keys
+        && let Err(failure) =
+            compose_signers::signers(keys, &evidence.origin, &settings.archive).await
+    {
+        return Some(Finding::failed(CHECK, failure));
+    }
     // Another finding says why there is no store, or why it does not respond.
     let store = compose::archive_store(settings).await.ok()?;
     let flow = log_flow(&*store, Clock::system().now()).await.ok()?;

@@ -95,6 +95,7 @@ impl Finding {
                 | Code::ArchiveUnreachable
                 | Code::CheckpointsUnreachable
                 | Code::QueueUnreachable
+                | Code::EvidenceKeyUnreachable
         );
         let remedy = remedy(failure.code);
 
@@ -142,6 +143,12 @@ fn remedy(code: Code) -> String {
         }
         Code::QueueUnroutable => "run `offboarder topology`",
         Code::CxoneOtherProfile => "set the profile at which the user's off-boarding began",
+        Code::EvidenceKeyUnreachable => {
+            "check the network, AWS_REGION, and AWS_ENDPOINT_URL_KMS if it is set"
+        }
+        Code::EvidenceKeyUnusable => {
+            "correct what the finding names; give the role of the workers kms:GetPublicKey and kms:Sign on the key"
+        }
         Code::SettingsUnreadable => "correct the file or the setting",
         Code::CxoneThrottled
         | Code::CxoneTooLarge

@@ -1,8 +1,9 @@
 use super::{only_fault, sources};
-use crate::config::Settings;
+use crate::config::{LogKeys, Settings};
 use crate::signed_note::SigningKey;
 
 const KEY: &str = "OFFBOARDER_EVIDENCE_KEY";
+const KMS_KEY: &str = "OFFBOARDER_EVIDENCE_KMS_KEY";
 const ORIGIN: &str = "OFFBOARDER_EVIDENCE_ORIGIN";
 
 fn key() -> String {
@@ -43,4 +44,58 @@ fn a_key_of_another_log_is_refused_and_not_repeated() {
             "{fault}"
         );
     }
+}
+
+#[cfg(feature = "kms")]
+#[test]
+fn a_key_in_kms_signs_alone_or_while_it_replaces_another_or_is_replaced() {
+    let log = (ORIGIN, "example.com/log");
+    let keys = |settings: &[(&str, &str)]| {
+        let settings = Settings::read(&sources(settings)).unwrap();
+        settings.evidence.and_then(|evidence| evidence.keys)
+    };
+    let alone = keys(&[log, (KMS_KEY, "alias/log")]);
+    assert!(matches!(alone, Some(LogKeys::Kms(key)) if key == "alias/log"));
+    let file = key();
+    let both = keys(&[log, (KMS_KEY, "alias/log"), (KEY, &file)]);
+    assert!(matches!(both, Some(LogKeys::Both(_, key)) if key == "alias/log"));
+
+    let two = [key(), key()].join("\n");
+    for (settings, says) in [
+        (vec![(KMS_KEY, "alias/log")], "without a log"),
+        (vec![log, (KMS_KEY, "a b")], "is no KMS key"),
+        (
+            vec![log, (KMS_KEY, "alias/log"), (KEY, &two)],
+            "a third key",
+        ),
+    ] {
+        let fault = only_fault(&sources(&settings));
+        assert!(
+            fault.starts_with(KMS_KEY) && fault.contains(says),
+            "{fault}"
+        );
+    }
+}
+
+#[cfg(not(feature = "kms"))]
+#[test]
+fn a_key_in_kms_is_refused_by_a_binary_without_kms() {
+    for settings in [
+        vec![(KMS_KEY, "alias/log")],
+        vec![
+            (ORIGIN, "example.com/log"),
+            (KMS_KEY, "alias/log"),
+            (KEY, &key()),
+        ],
+    ] {
+        let fault = only_fault(&sources(&settings));
+        let says = "build with `--features kms`";
+        assert!(
+            fault.starts_with(KMS_KEY) && fault.contains(says),
+            "{fault}"
+        );
+    }
+    let local = sources(&[(ORIGIN, "example.com/log"), (KEY, &key())]);
+    let keys = Settings::read(&local).unwrap().evidence.unwrap().keys;
+    assert!(matches!(keys, Some(LogKeys::Local(_))));
 }

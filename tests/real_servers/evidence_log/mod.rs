@@ -1,6 +1,8 @@
 //! The evidence log of a deployment: what comes into it, and what a crash, another writer or a lost Redis does to it.
 
 mod erasing;
+#[cfg(feature = "kms")]
+mod kms;
 mod tampering;
 mod witness;
 
@@ -24,11 +26,16 @@ pub(crate) fn switch_on(world: &mut World) -> String {
     let made = world.run(&["evidence", "key", ORIGIN, "--out", &out]);
     let verifier = made.expect(0).output;
     assert!(verifier.starts_with(&format!("{ORIGIN}+")), "{verifier}");
-    world.set("OFFBOARDER_EVIDENCE_ORIGIN", ORIGIN);
     world.set("OFFBOARDER_EVIDENCE_KEY_FILE", &out);
+    name_log(world);
+    verifier.trim().to_owned()
+}
+
+/// The log is on, and no process has a key of it yet.
+fn name_log(world: &mut World) {
+    world.set("OFFBOARDER_EVIDENCE_ORIGIN", ORIGIN);
     world.set("OFFBOARDER_INTEGRITY_KEY", &"k".repeat(32));
     world.set(failpoint::TIME_SCALE, FAST);
-    verifier.trim().to_owned()
 }
 
 /// The records that the log has, by key, with what it says of each; from steps without a gap between them.

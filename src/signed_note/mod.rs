@@ -6,6 +6,8 @@
 //!
 //! Witnesses sign with keys of another type, after c2sp.org/tlog-cosignature.
 
+mod signing_keys;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,6 +15,8 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublic
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
+
+pub(crate) use signing_keys::SigningKeys;
 
 /// What a private key begins with, as text.
 const PRIVATE: &str = "PRIVATE+KEY+";
@@ -134,6 +138,18 @@ impl<const TYPE: u8> PublicKey<TYPE> {
 }
 
 impl VerifierKey {
+    /// Of a key whose private half is elsewhere.
+    #[cfg(feature = "kms")]
+    pub(crate) const fn new(name: KeyName, public: [u8; KEY_BYTES]) -> Self {
+        Self { name, public }
+    }
+
+    /// The line of a note with a signature that was made elsewhere; `None` if this key did not sign this text.
+    pub(crate) fn line_with(&self, text: &str, signature: &[u8; 64]) -> Option<String> {
+        self.has_signed(text.as_bytes(), signature)
+            .then(|| line(self.name.as_str(), &[&self.id(), signature]))
+    }
+
     /// The text of a note that this key signed, with its last line feed. Signatures of other keys are ignored.
     pub(crate) fn open<'a>(&self, note: &'a str) -> Option<&'a str> {
         let note = Note::parse(note)?;
@@ -216,6 +232,13 @@ impl SigningKey {
         Ok(line(name, &[&self.verifier.id(), signature.as_ref()]))
     }
 
+    /// What a service answers that has this key.
+    #[cfg(test)]
+    pub(crate) fn sign_bytes(&self, message: &[u8]) -> [u8; 64] {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&self.seed).unwrap();
+        pair.sign(message).as_ref().try_into().unwrap()
+    }
+
     /// The key of a witness that has this one.
     #[cfg(test)]
     pub(crate) fn as_witness(&self) -> WitnessKey {
@@ -276,62 +299,6 @@ impl FromStr for SigningKey {
     }
 }
 
-/// The keys of who writes a log: the current one, and while it is replaced also the one before.
-#[derive(Debug, Clone)]
-pub(crate) struct SigningKeys {
-    current: SigningKey,
-    before: Option<SigningKey>,
-}
-
-impl SigningKeys {
-    pub(crate) const fn name(&self) -> &KeyName {
-        self.current.verifier.name()
-    }
-
-    /// The current key comes first.
-    pub(crate) fn verifiers(&self) -> impl Iterator<Item = &VerifierKey> {
-        let keys = std::iter::once(&self.current).chain(&self.before);
-        keys.map(SigningKey::verifier)
-    }
-
-    /// The note of a text that ends with a line feed, signed with each key.
-    pub(crate) fn sign(&self, text: &str) -> Result<String, &'static str> {
-        let note = self.current.sign(text)?;
-        Ok(match &self.before {
-            Some(before) => note + &before.signature(text)?,
-            None => note,
-        })
-    }
-}
-
-impl From<SigningKey> for SigningKeys {
-    fn from(current: SigningKey) -> Self {
-        Self {
-            current,
-            before: None,
-        }
-    }
-}
-
-impl FromStr for SigningKeys {
-    type Err = String;
-
-    /// A line for each key. No text of a line is repeated in the answer.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let current: SigningKey = lines.next().unwrap_or_default().parse()?;
-        let before: Option<SigningKey> = lines.next().map(str::parse).transpose()?;
-        let differs = |key: &SigningKey| key.verifier.name != current.verifier.name;
-        match (before, lines.next()) {
-            (_, Some(_)) => {
-                Err("has more than two keys: the current one and the one before it".to_owned())
-            }
-            (Some(key), None) if differs(&key) => Err("has keys of two logs".to_owned()),
-            (before, None) => Ok(Self { current, before }),
-        }
-    }
-}
-
 /// Whether a text is one line of a note with a signature, and nothing else.
 pub(crate) fn is_signature(text: &str) -> bool {
     let note = format!("\n\n{text}");
@@ -383,5 +350,4 @@ fn line(name: &str, bytes: &[&[u8]]) -> String {
 }
 
 #[cfg(test)]
-#[path = "signed_note_tests.rs"]
 mod tests;

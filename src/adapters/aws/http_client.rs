@@ -13,24 +13,24 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::shared::IntoShared as _;
 use url::Url;
 
-use super::error::S3Error;
 use crate::adapters::{proxy, tls};
 use crate::address::PemFile;
 
-/// Trusts the CA as well as the system's. As elsewhere, a bundle is trusted instead of those.
+/// Trusts the CA as well as the system's. As elsewhere, a bundle is trusted instead of those. The error names the setting of a
+/// file that cannot be used.
 pub(super) fn http_client(
     bundle: Option<&PemFile>,
     ca: Option<&PemFile>,
-) -> Result<SharedHttpClient, S3Error> {
+) -> Result<SharedHttpClient, String> {
     let mut trusted = TrustStore::empty().with_native_roots(bundle.is_none());
 
     for file in bundle.into_iter().chain(ca) {
         // The SDK does not check a file, and would panic at the first connection.
-        let pem = tls::read_ca(file).map_err(|error| S3Error::CaFile(error.to_string()))?;
+        let pem = tls::read_ca(file).map_err(|error| error.to_string())?;
         trusted = trusted.with_pem_certificate(pem.into_bytes());
     }
     let context = TlsContext::builder().with_trust_store(trusted).build();
-    let context = context.map_err(|error| S3Error::CaFile(error.to_string()))?;
+    let context = context.map_err(|error| error.to_string())?;
 
     let proxied = with_proxy(context.clone(), ProxyConfig::from_env());
     let direct = with_proxy(context, ProxyConfig::disabled());
@@ -87,7 +87,6 @@ impl HttpConnector for ByHost<SharedHttpConnector> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::{Classify as _, Code};
 
     #[test]
     fn a_file_that_holds_no_certificates_is_refused_by_name() {
@@ -106,10 +105,8 @@ mod tests {
                 (Some(file("AWS_CA_BUNDLE")), None),
                 (None, Some(file("OFFBOARDER_ARCHIVE_CA_FILE"))),
             ] {
-                let error = http_client(bundle.as_ref(), ca.as_ref()).unwrap_err();
-                assert_eq!(error.code(), Code::SettingsUnreadable);
+                let text = http_client(bundle.as_ref(), ca.as_ref()).unwrap_err();
                 let setting = bundle.or(ca).unwrap().setting;
-                let text = error.to_string();
                 assert!(
                     text.starts_with(&format!("{setting}: ")) && text.contains("ca.pem"),
                     "{text}"
