@@ -1,4 +1,4 @@
-//! A key in AWS KMS, of MiniStack, signs the log. `make test-kms` runs these.
+//! A key in a KMS, that of `MiniStack`, signs the log. `make test-kms` runs these.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
@@ -100,7 +100,8 @@ fn assert_proved(world: &World, user: usize, verifiers: &[&str]) {
     let id = world.users[user].id.as_str();
     let exported = world.run(&[&["evidence", "export", id][..], &known].concat());
     let file = world.write("leaver.json", &exported.expect(0).output);
-    let logs: String = verifiers.iter().map(|key| format!("log {key}\n")).collect();
+    let logs: Vec<String> = verifiers.iter().map(|key| format!("log {key}\n")).collect();
+    let logs = logs.concat();
     let policy = world.write("policy", &format!("{logs}quorum none\n"));
     let verify = ["evidence", "verify", &file, "--policy", &policy];
     let proved = world.run_under(&["env", "--ignore-environment"], &verify);
