@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 #[cfg(feature = "kms")]
 use crate::adapters::kms::KmsSigner;
+#[cfg(not(feature = "kms"))]
+use crate::address::NO_KMS;
 use crate::config::{Archive, LogKeys};
 use crate::evidence_log::Signers;
 use crate::failure::Failure;
+#[cfg(not(feature = "kms"))]
+use crate::failure::{Class, Code};
 use crate::ports::NoteSigner;
 use crate::signed_note::KeyName;
 
@@ -45,10 +49,7 @@ pub(super) fn kms_signer(
     _name: KeyName,
     _archive: &Archive,
 ) -> std::future::Ready<Result<Arc<dyn NoteSigner>, Failure>> {
-    let text = format!("{key} {}", crate::address::NO_KMS);
-    let (class, code) = (
-        crate::failure::Class::Systemic,
-        crate::failure::Code::EvidenceKeyUnusable,
-    );
-    std::future::ready(Err(Failure::new(class, code, text)))
+    let text = format!("{key} {}", NO_KMS);
+    let refused = Failure::new(Class::Systemic, Code::EvidenceKeyUnusable, text);
+    std::future::ready(Err(refused))
 }

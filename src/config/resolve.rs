@@ -97,7 +97,8 @@ fn in_force(
         let text = "the value is empty; give one, or remove the setting";
         return Err(Fault::of(setting, &origin, text));
     }
-    if text.chars().any(char::is_control) {
+    let is_odd = |c: char| c.is_control() && !(c == '\n' && setting.has_lines());
+    if text.contains(is_odd) {
         let text =
             "the value holds a line break or another control character; give one line of text";
         return Err(Fault::of(setting, &origin, text));

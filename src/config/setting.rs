@@ -134,6 +134,11 @@ impl Setting {
         (!self.secret).then(|| self.key.replace(['.', '_'], "-"))
     }
 
+    /// Whether a value may have several lines.
+    pub(super) fn has_lines(&self) -> bool {
+        self.key == "evidence.key"
+    }
+
     /// A value as people may see it.
     pub(super) fn shown(&self, text: &str) -> String {
         // These two URLs usually hold a password. A value that is no URL may be only the password.

@@ -131,7 +131,8 @@ async fn a_key_in_a_service_replaces_a_local_one_and_the_other_way() {
                 // Each worker is restarted, so it begins with what it reads.
                 let mut writer = log.writer_of(signers.clone(), "w");
                 let name = format!("{round}{step}");
-                assert_eq!(written(&log, &mut writer, &name).await, 1, "{name}");
+                // What steps of a key have that is not known here may come in again.
+                assert!(written(&log, &mut writer, &name).await > 0, "{name}");
             }
         }
 

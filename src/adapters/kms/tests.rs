@@ -21,7 +21,8 @@ fn answer(spec: KeySpec, usage: KeyUsageType, der: &[u8]) -> GetPublicKeyOutput 
 fn a_key_of_another_kind_is_named() {
     let mut der = hex::decode("302a300506032b6570032100").unwrap();
     der.extend([7; 32]);
-    let (ours, signs) = (KeySpec::EccNistEdwards25519, KeyUsageType::SignVerify);
+    let ours = KeySpec::EccNistEdwards25519;
+    let signs = KeyUsageType::SignVerify;
     assert_eq!(
         public_of(&answer(ours.clone(), signs.clone(), &der)),
         Ok([7; 32])
@@ -53,77 +54,55 @@ fn answered(status: u16, code: &str, message: &str) -> KmsError {
     KmsError::of(&error, "sign with alias/log".to_owned())
 }
 
-#[test]
-fn an_answer_of_kms_says_what_to_do_and_only_a_wrong_key_is_no_matter_of_time() {
-    let unusable = Code::EvidenceKeyUnusable;
-    let unreachable = Code::EvidenceKeyUnreachable;
-    for (status, code, class, word, says) in [
-        (
-            400,
-            "AccessDeniedException",
-            Class::Transient,
-            unusable,
-            "kms:GetPublicKey and kms:Sign",
-        ),
-        (403, "", Class::Transient, unusable, "kms:Sign"),
-        (
-            400,
-            "DisabledException",
-            Class::Transient,
-            unusable,
-            "enable it",
-        ),
-        (
-            400,
-            "KMSInvalidStateException",
-            Class::Transient,
-            unusable,
-            "cancel its deletion",
-        ),
-        (
-            400,
-            "NotFoundException",
-            Class::Systemic,
-            unusable,
-            "OFFBOARDER_EVIDENCE_KMS_KEY",
-        ),
-        (
-            400,
-            "UnsupportedOperationException",
-            Class::Systemic,
-            unusable,
-            "--key-spec ECC_NIST_EDWARDS25519",
-        ),
-        (
-            400,
-            "ValidationException",
-            Class::Transient,
-            unusable,
-            "refused",
-        ),
-        (
-            400,
-            "ThrottlingException",
-            Class::Transient,
-            unreachable,
-            "ThrottlingException",
-        ),
-        (
-            500,
-            "KMSInternalException",
-            Class::Transient,
-            unreachable,
-            "AWS_ENDPOINT_URL_KMS",
-        ),
-        (503, "", Class::Transient, unreachable, "503"),
-    ] {
-        let error = answered(status, code, "no");
-        assert_eq!(error.classify(), (class, word), "{status} {code}");
+/// Each answer says what to do, and names the key.
+fn assert_classified(code: Code, answers: &[(u16, &str, Class, &str)]) {
+    for (status, word, class, says) in answers {
+        let error = answered(*status, word, "no");
+        assert_eq!(error.classify(), (*class, code), "{status} {word}");
         let text = error.to_string();
         assert!(text.contains(says) && text.contains("alias/log"), "{text}");
     }
+}
+
+#[test]
+fn only_a_wrong_key_is_no_matter_of_time() {
+    let passes = Class::Transient;
+    let never = Class::Systemic;
+    let rights = "kms:GetPublicKey and kms:Sign";
+    let spec = "--key-spec ECC_NIST_EDWARDS25519";
+    let unusable = [
+        (400, "AccessDeniedException", passes, rights),
+        (403, "", passes, rights),
+        (400, "DisabledException", passes, "enable it"),
+        (
+            400,
+            "KMSInvalidStateException",
+            passes,
+            "cancel its deletion",
+        ),
+        (400, "ValidationException", passes, "refused"),
+        (
+            400,
+            "NotFoundException",
+            never,
+            "OFFBOARDER_EVIDENCE_KMS_KEY",
+        ),
+        (400, "UnsupportedOperationException", never, spec),
+        (400, "InvalidKeyUsageException", never, spec),
+    ];
+    assert_classified(Code::EvidenceKeyUnusable, &unusable);
+    let unreachable = [
+        (400, "ThrottlingException", passes, "ThrottlingException"),
+        (500, "KMSInternalException", passes, "AWS_ENDPOINT_URL_KMS"),
+        (503, "", passes, "503"),
+    ];
+    assert_classified(Code::EvidenceKeyUnreachable, &unreachable);
+}
+
+#[test]
+fn what_kms_says_is_shown_cut_and_escaped() {
     let hostile = answered(400, "\u{7}", &"\u{1b}\n".repeat(5_000)).to_string();
-    assert!(hostile.len() < 2_000 && !hostile.contains(char::is_control));
+    assert!(hostile.len() < 3_000 && !hostile.contains(char::is_control));
 }
 
 #[test]

@@ -24,6 +24,21 @@ fn the_log_is_on_where_it_has_a_name_and_is_written_with_its_key() {
 }
 
 #[test]
+fn a_file_has_the_key_and_in_a_second_line_the_one_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("keys");
+    std::fs::write(&file, format!("{}\n{}\n", key(), key())).unwrap();
+    let file = file.to_str().unwrap();
+    let settings = [
+        (ORIGIN, "example.com/log"),
+        ("OFFBOARDER_EVIDENCE_KEY_FILE", file),
+    ];
+    let settings = Settings::read(&sources(&settings)).unwrap();
+    let keys = settings.evidence.unwrap().keys;
+    assert!(matches!(keys, Some(LogKeys::Local(keys)) if keys.verifiers().count() == 2));
+}
+
+#[test]
 fn a_key_of_another_log_is_refused_and_not_repeated() {
     let key = key();
     for (settings, says) in [
@@ -60,12 +75,19 @@ fn a_key_in_kms_signs_alone_or_while_it_replaces_another_or_is_replaced() {
     let both = keys(&[log, (KMS_KEY, "alias/log"), (KEY, &file)]);
     assert!(matches!(both, Some(LogKeys::Both(_, key)) if key == "alias/log"));
 
-    let two = [key(), key()].join("\n");
+    let directory = tempfile::tempdir().unwrap();
+    let two = directory.path().join("two-keys");
+    std::fs::write(&two, [key(), key()].join("\n")).unwrap();
+    let two = two.to_str().unwrap();
     for (settings, says) in [
         (vec![(KMS_KEY, "alias/log")], "without a log"),
         (vec![log, (KMS_KEY, "a b")], "is no KMS key"),
         (
-            vec![log, (KMS_KEY, "alias/log"), (KEY, &two)],
+            vec![
+                log,
+                (KMS_KEY, "alias/log"),
+                ("OFFBOARDER_EVIDENCE_KEY_FILE", two),
+            ],
             "a third key",
         ),
     ] {
