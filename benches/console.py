@@ -1,0 +1,173 @@
+"""What the web console costs.
+
+console.py OFFBOARDER SERVERS_SH [USERS] [VIEWERS] [OFF_BOARDED]
+
+The first part submits USERS users (100,000) as one batch to a worker that is paused, and prints how long its pages take: the first time,
+and the median of seven looks that are too far apart for the worker's memory of what it read. The second has one
+viewer and then VIEWERS (50) viewers keep pages of that batch open for half a minute, as the console's script does, and prints what the worker
+and Redis did. The third off-boards OFF_BOARDED users (1,500) with nobody looking and with VIEWERS viewers, in turns, three times,
+and prints medians of users a second. Times are those of a client on the same machine, which has to share its cores.
+"""
+
+import contextlib
+import http.client
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+from rig import account, rig
+from user import tenant
+
+LOOKS = 7
+# The worker reads again after 2 s, or four times as long as it read.
+FORGOTTEN_S = 3
+WATCHED_S = 30
+ROUNDS = 3
+
+
+def user(number):
+    return f"{number:08x}-5eed-4000-8000-000000000000"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def started(start_worker, **more):
+    """A worker that is ready, and the address of its console."""
+    port = free_port()
+    worker = start_worker(OFFBOARDER_ADMIN_LISTEN=f"127.0.0.1:{port}", **more)
+    while True:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz").read()
+            return worker, port
+        time.sleep(0.05)
+
+
+class Viewer(threading.Thread):
+    """A page that is open: asks for its live part until it is closed."""
+
+    def __init__(self, port, path, closed):
+        super().__init__(daemon=True)
+        self.port, self.path, self.closed = port, path, closed
+        self.asked = self.unchanged = 0
+
+    def run(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        tag, wait = None, 0.0
+        while not self.closed.wait(wait):
+            connection.request("GET", "/_" + self.path, headers={"If-None-Match": tag} if tag else {})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status in (200, 304), (self.path, answer.status)
+            self.asked += 1
+            self.unchanged += answer.status == 304
+            tag = answer.headers["ETag"] or tag
+            wait = float(answer.headers["Poll-After"] or 5)
+
+
+@contextlib.contextmanager
+def viewers(count, port, paths):
+    closed = threading.Event()
+    threads = [Viewer(port, paths[number % len(paths)], closed) for number in range(count)]
+    for thread in threads:
+        thread.start()
+        # Nobody opens all at the same moment.
+        time.sleep(0.02)
+    yield threads
+    closed.set()
+    for thread in threads:
+        thread.join()
+
+
+def get(port, path):
+    began = time.monotonic()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
+        size = len(answer.read())
+    return (time.monotonic() - began) * 1000, size
+
+
+def pages(port, batch):
+    for path in ["/", "/access", "/batches", f"/batches/{batch}", f"/batches/{batch}/users", f"/users/{user(7)}", "/dead-letters", "/workers"]:
+        first, size = get(port, path)
+        looks = []
+        for _ in range(LOOKS):
+            time.sleep(FORGOTTEN_S)
+            looks.append(get(port, path)[0])
+        print(f"{path:50} first {first:5.0f} ms, median {statistics.median(looks):5.0f} ms, longest {max(looks):5.0f} ms, {size // 1024} KiB",
+              flush=True)
+
+
+def commands(environment):
+    asking = ["redis-cli", "-u", environment["OFFBOARDER_CHECKPOINTS_URL"], "INFO", "stats"]
+    said = subprocess.run(asking, check=True, capture_output=True, text=True).stdout
+    return int(next(line for line in said.splitlines() if line.startswith("total_commands_processed")).split(":")[1])
+
+
+def watched(worker, port, environment, count, paths):
+    cpu, sent = account(worker.pid)[1], commands(environment)
+    with viewers(count, port, paths) as threads:
+        time.sleep(WATCHED_S)
+    asked, unchanged = (sum(getattr(one, what) for one in threads) for what in ("asked", "unchanged"))
+    cpu, sent = account(worker.pid)[1] - cpu, commands(environment) - sent
+    print(f"{count:3} viewers for {WATCHED_S} s: {asked} requests, {unchanged} of them unchanged; worker {cpu / WATCHED_S * 100:.1f} % of a core, "
+          f"{sent} Redis commands", flush=True)
+
+
+def of_a_large_batch(binary, servers, users, count):
+    with rig(binary, servers, [], {}) as (_, environment, start_worker):
+        listed = pathlib.Path(environment["SERVERS"]) / "users.txt"
+        listed.write_text("".join(f"{user(number)}\n" for number in range(users)))
+        quietly = {"env": environment, "check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run([binary, "pause", "--why", "measuring the console"], **quietly)
+        subprocess.run([binary, "submit", "--file", listed, "--batch-id", "bench"], **quietly)
+        worker, port = started(start_worker)
+        print(f"a batch of {users} users who wait:")
+        pages(port, "bench")
+        paths = ["/", "/batches/bench", "/access", "/batches/bench/users"]
+        watched(worker, port, environment, 0, paths)
+        for path in paths:
+            print(f"{path} only:")
+            for number in (1, count):
+                watched(worker, port, environment, number, [path])
+        print(f"peak memory of the worker: {account(worker.pid)[0] / 1024:.0f} MiB", flush=True)
+
+
+def pace(binary, servers, users, count):
+    """Users a second, and milliseconds of the worker's CPU a user."""
+    with tenant(binary, servers, users) as (_, start_worker, off_board_all):
+        worker, port = started(start_worker)
+        with viewers(count, port, ["/", "/access", "/batches", "/workers"]):
+            time.sleep(5)
+            cpu, began = account(worker.pid)[1], time.monotonic()
+            off_board_all()
+            # It waits 2 s for the last manifest.
+            return users / (time.monotonic() - began - 2), (account(worker.pid)[1] - cpu) * 1000 / users
+
+
+def main():
+    binary, servers = sys.argv[1:3]
+    numbers = [int(number) for number in sys.argv[3:6] if number] + [None] * 3
+    users, count, off_boarded = numbers[0] or 100_000, numbers[1] or 50, numbers[2] or 1_500
+    print(f"{os.cpu_count()} cores; load {os.getloadavg()[0]:.1f}")
+    of_a_large_batch(binary, servers, users, count)
+    measured = {0: [], count: []}
+    for _ in range(ROUNDS):
+        for number, runs in measured.items():
+            runs.append(pace(binary, servers, off_boarded, number))
+    for number, runs in measured.items():
+        each = ", ".join(f"{rate:.1f}" for rate, _ in runs)
+        print(f"{off_boarded} users with {number:2} viewers: {statistics.median(rate for rate, _ in runs):.1f} users/s ({each}), "
+              f"{statistics.median(cpu for _, cpu in runs):.2f} ms of the worker's CPU a user")
+
+
+if __name__ == "__main__":
+    main()
