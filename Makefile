@@ -8,15 +8,15 @@ REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build supply-chain sbom notices requirements demo play play-stop screenshots test test-backends test-backends-smoke test-kms test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-evidence bench-lanes bench-million bench-outage bench-plan bench-quota bench-report bench-runtime bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
+.PHONY: help build supply-chain sbom notices requirements demo play play-stop screenshots test test-backends test-backends-smoke test-kms test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-console bench-evidence bench-lanes bench-million bench-outage bench-plan bench-quota bench-report bench-runtime bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-build: ## build the release binary, target/release/offboarder, without paths of this machine; print how many remain
+build: ## build the release binary, target/release/offboarder, without paths of this machine; print how many remain; FEATURES=kms
 	$(INSTALL) compiler
 	RUSTFLAGS='$(RUSTFLAGS) $(REMAP:%=--remap-path-prefix=%)' CFLAGS='$(CFLAGS) $(REMAP:%=-ffile-prefix-map=%)' \
-		cargo build --release --locked
+		cargo build --release --locked --features '$(FEATURES)'
 	@printf 'paths of this machine in target/release/offboarder: %s\n' \
 		"$$(grep -aoF $(foreach path,$(REMAP),-e $(firstword $(subst =, ,$(path)))/) target/release/offboarder | wc -l)"
 
@@ -111,13 +111,13 @@ check-deploy: ## check deploy/ with the tools that can be installed, and on real
 format: ## check the format
 	cargo fmt --check
 
-clippy: ## clippy on all targets, warnings are errors
+clippy: ## clippy on all targets with all features, warnings are errors
 	$(INSTALL) compiler
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --all-features -- -D warnings
 
 docs: ## build the API documentation, warnings are errors
 	$(INSTALL) compiler
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --all-features
 
 man: ## write the man pages to target/man
 	$(INSTALL) compiler
@@ -134,6 +134,10 @@ bench-access-first: build ## a batch under the default quotas: prints who is del
 bench-archive: build ## archive 2 GB of one user with a real worker; prints MB/s, peak memory, CPU seconds per GB
 	$(INSTALL) servers
 	.venv/bin/python benches/archive.py target/release/offboarder $(LOCAL) $(GIGABYTES)
+
+bench-console: build ## a batch of 100,000 users in the console; prints how long pages take, and what 50 viewers cost; USERS=n
+	$(INSTALL) servers
+	.venv/bin/python benches/console.py target/release/offboarder $(LOCAL) '$(USERS)'
 
 bench-evidence: build ## a log of a million records: prints how long its check takes, the size of a proof, and what a worker pays; ENTRIES=n
 	$(INSTALL) servers
