@@ -49,7 +49,7 @@ pub(super) fn kms_signer(
     _name: KeyName,
     _archive: &Archive,
 ) -> std::future::Ready<Result<Arc<dyn NoteSigner>, Failure>> {
-    let text = format!("{key} {}", NO_KMS);
+    let text = format!("{key} {NO_KMS}");
     let refused = Failure::new(Class::Systemic, Code::EvidenceKeyUnusable, text);
     std::future::ready(Err(refused))
 }
