@@ -74,8 +74,10 @@ impl Announcement {
     fn parse(name: &ObjectKey, integrity: &Integrity) -> Option<Self> {
         let mut parts = name.as_str().strip_prefix(PREFIX)?.splitn(4, '.');
         let mut next = || parts.next();
-        let (id, sha256, code, key) = (next()?, next()?, next()?, next()?);
-        let announcement = Self::of_text(id, sha256, key)?;
+        let id = next()?;
+        let sha256 = next()?;
+        let code = next()?;
+        let announcement = Self::of_text(id, sha256, next()?)?;
         let ours = announcement.code(integrity);
         let known = !integrity.has_key() || bool::from(ours.as_bytes().ct_eq(code.as_bytes()));
         let one_name = name
