@@ -93,14 +93,10 @@ fn assert_costs(place: usize, settings: &[(&str, &str)], announced: RangeInclusi
     let begun = Instant::now();
     world.publish_users(&world.users[1..]);
     promises::await_quiet(&world, PATIENCE);
-    let requests = s3.requests().split_off(at_start);
-    let is_announcement = |request: &String| request.contains("_log_inbox_");
-    let announcements = requests.iter().filter(|one| is_announcement(one)).count();
+    let mut requests = s3.requests().split_off(at_start);
+    let announcements = requests.extract_if(.., |one| one.contains("_log_inbox_"));
+    let announcements = announcements.count();
     assert!(announced.contains(&announcements), "{announcements}");
-    let requests: Vec<String> = requests
-        .into_iter()
-        .filter(|one| !is_announcement(one))
-        .collect();
     let polls = begun.elapsed().as_secs() / POLL_SECONDS + 2;
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
