@@ -1,5 +1,6 @@
 //! Decides who may use the API: people with a key, the holders of the two tokens, or, without both, this machine.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
@@ -75,6 +76,7 @@ impl Gate {
     /// Who sends a request, or why it is refused.
     pub(super) fn admit(
         &self,
+        peer: IpAddr,
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
@@ -98,7 +100,7 @@ impl Gate {
         if let Some(verifier) = &self.jwt
             && let Some(jwt) = bearer.filter(|token| is_jwt(token)).or(assertion(headers))
         {
-            let caller = self.signed_in(verifier, jwt)?;
+            let caller = self.signed_in(verifier, jwt, peer)?;
             if writes && is_of_another_page(uri, headers) {
                 let detail = "a web page of another origin must not write";
                 return refuse(
@@ -141,8 +143,18 @@ impl Gate {
     }
 
     /// The person whom a JWT names. The role comes from the people file, so that it ends with the entry there.
-    fn signed_in(&self, verifier: &JwtVerifier, jwt: &str) -> Result<Caller, Refusal> {
-        let name = match verifier.name(jwt) {
+    fn signed_in(
+        &self,
+        verifier: &JwtVerifier,
+        jwt: &str,
+        peer: IpAddr,
+    ) -> Result<Caller, Refusal> {
+        let named = if verifier.is_proxy(peer) {
+            verifier.name(jwt)
+        } else {
+            Err("it does not come from a network of OFFBOARDER_ADMIN_JWT_PROXY")
+        };
+        let name = match named {
             Ok(name) => name,
             Err(why) => {
                 let detail = format!("the JWT is not accepted: {why}");

@@ -21,7 +21,9 @@ fn admit(gate: &Gate, method: &Method, headers: &[(&'static str, &str)]) -> Resu
             .as_u64()
             .unwrap()
     };
-    let admitted = gate.admit(method, &Uri::from_static("/pause"), &headers.collect());
+    let peer = IpAddr::from([192, 0, 2, 1]);
+    let uri = Uri::from_static("/pause");
+    let admitted = gate.admit(peer, method, &uri, &headers.collect());
     let admitted = admitted.map(|caller| caller.sign_in);
     admitted.map_err(|refusal| u16::try_from(problem(*refusal.problem)).unwrap())
 }

@@ -1,9 +1,11 @@
 //! JWTs of a proxy that signs people in: each is checked by issuer, audience, time and signature. A header that only names a
 //! user is never believed.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
@@ -43,6 +45,8 @@ pub(crate) struct JwtRules {
     pub audience: String,
     /// The claim that names the person.
     pub claim: String,
+    /// Where they have to come from; empty: from everywhere.
+    pub proxies: Vec<IpNet>,
 }
 
 /// The issuer's keys, and the rules.
@@ -97,6 +101,13 @@ impl JwtVerifier {
         let keys = self.keys.lock();
         let (read_at, keys) = keys.as_ref()?;
         (read_at.elapsed() < GOOD_FOR).then(|| Arc::clone(keys))
+    }
+
+    /// Whether JWTs from this address are checked, and not refused.
+    pub(super) fn is_proxy(&self, peer: IpAddr) -> bool {
+        let proxies = &self.rules.proxies;
+        let peer = peer.to_canonical();
+        proxies.is_empty() || proxies.iter().any(|network| network.contains(&peer))
     }
 
     /// The name in a JWT, or why it is not accepted.

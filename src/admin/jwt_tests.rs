@@ -45,10 +45,18 @@ fn public(der: &[u8], id: &str) -> Value {
 }
 
 async fn verifier(claim: &str) -> Arc<JwtVerifier> {
+    verifier_for(claim, &[]).await
+}
+
+async fn verifier_for(claim: &str, proxies: &[&str]) -> Arc<JwtVerifier> {
     let rules = JwtRules {
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
         claim: claim.to_owned(),
+        proxies: proxies
+            .iter()
+            .map(|network| network.parse().unwrap())
+            .collect(),
     };
     // A key of a kind that nobody knows hides no other.
     let set = json!({ "keys": [{ "kty": "new", "kid": "x" }, public(&PRIVATE, "one")] });
@@ -82,6 +90,17 @@ async fn a_jwt_that_is_right_names_its_person() {
     let several = with("aud", json!(["another", AUDIENCE]));
     let token = signed(&PRIVATE, Some("one"), &several);
     assert!(by_email.name(&token).is_ok());
+}
+
+#[tokio::test]
+async fn a_jwt_has_to_come_from_the_proxy_where_its_networks_are_set() {
+    let addresses = ["10.1.2.3", "::ffff:10.1.2.3", "10.1.3.3", "fd00::1", "::1"];
+    let from = |verifier: Arc<JwtVerifier>| {
+        addresses.map(|address| verifier.is_proxy(address.parse().unwrap()))
+    };
+    assert_eq!(from(verifier("email").await), [true; 5]);
+    let set = verifier_for("email", &["10.1.2.0/24", "fd00::/8"]).await;
+    assert_eq!(from(set), [true, true, false, true, false]);
 }
 
 #[tokio::test]

@@ -282,6 +282,7 @@ async fn proxy(jwt: &Jwt) -> Result<Arc<JwtVerifier>, CliError> {
         issuer: jwt.issuer.clone(),
         audience: jwt.audience.clone(),
         claim: jwt.claim.clone(),
+        proxies: jwt.proxies.clone(),
     };
     let verifier = JwtVerifier::begin(rules, compose_documents::key_set(jwt)?).await;
     let reading = Arc::clone(&verifier);

@@ -1,6 +1,8 @@
 //! `[admin]`: where a worker serves HTTP, and to whom. `[person]`: who runs a command.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
 
 use super::reader::Reader;
 use super::table;
@@ -19,6 +21,8 @@ pub(crate) struct Jwt {
     pub audience: String,
     pub keys: KeySetLocation,
     pub claim: String,
+    /// Where they come from; empty: from everywhere.
+    pub proxies: Vec<IpNet>,
 }
 
 #[derive(Debug, Clone)]
@@ -109,6 +113,7 @@ impl Jwt {
         let audience = reader.get(&table::ADMIN_JWT_AUDIENCE, line);
         let keys = reader.get(&table::ADMIN_JWT_JWKS, KeySetLocation::parse);
         let claim = reader.get(&table::ADMIN_JWT_CLAIM, line);
+        let proxies = reader.get(&table::ADMIN_JWT_PROXY, networks);
 
         // A JWT that is checked by halves would be accepted from anybody.
         let settings = [
@@ -117,6 +122,12 @@ impl Jwt {
             &table::ADMIN_JWT_JWKS,
         ];
         if settings.iter().all(|setting| reader.is_unset(setting)) {
+            if proxies.is_some() {
+                reader.refuse(
+                    &table::ADMIN_JWT_PROXY,
+                    "is of no use without the JWTs of a proxy; set OFFBOARDER_ADMIN_JWT_ISSUER",
+                );
+            }
             return None;
         }
         for setting in settings {
@@ -138,8 +149,22 @@ impl Jwt {
             audience: audience?,
             keys: keys?,
             claim: claim?,
+            proxies: proxies.unwrap_or_default(),
         })
     }
+}
+
+/// Networks and addresses, with commas between them.
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let network = |part: &str| {
+        let address = || part.parse::<IpAddr>().map(IpNet::from);
+        let parsed = part.parse::<IpNet>().or_else(|_none| address());
+        parsed.map_err(|_none| {
+            "has a part that is no network and no address; give such as 10.1.2.0/24, fd00::/8"
+                .to_owned()
+        })
+    };
+    text.split(',').map(str::trim).map(network).collect()
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
@@ -169,6 +194,22 @@ fn token(text: &str) -> Result<Secret, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_are_written_with_their_length_or_as_an_address() {
+        let read = networks("10.1.2.0/24, 10.9.9.9,fd00::/8").unwrap();
+        let shown: Vec<String> = read.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.1.2.0/24", "10.9.9.9/32", "fd00::/8"]);
+        for bad in [
+            "",
+            "10.1.2.0/24,",
+            "10.1.2.0/33",
+            "proxy.example.com",
+            "10.1.2",
+        ] {
+            assert!(networks(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn listening_takes_an_address_and_a_port() {

@@ -185,6 +185,9 @@ settings! {
         "`https://` URL or file of the issuer's public keys (JWKS), read again every minute";
     ADMIN_JWT_CLAIM: open, "admin.jwt_claim", Default("email"),
         "claim of those JWTs that is the name of the person in the people file";
+    ADMIN_JWT_PROXY: open, "admin.jwt_proxy", Nothing,
+        "networks, e.g. `10.1.2.0/24, 10.9.9.9`, from which alone those JWTs are accepted: that of the \
+         proxy, or of the load balancer behind it; without it from everywhere, since each is checked";
     ADMIN_NAME: open, "admin.name", Nothing,
         "the environment's name, e.g. `production`; the API names it in `/me` and `/overview`";
     ADMIN_ORIGIN: open, "admin.origin", Nothing,

@@ -1,7 +1,7 @@
 //! What waits to come into the log. An announcement is an empty object whose name says it all, so that a listing reads it:
 //! `_log_inbox_{ID}.{SHA-256}.{code}.{key}`. The ID is a UUID of version 7, so that names sort by time.
 //!
-//! Several announcements that are made at once are one object, a [`group`]: its name has the digest of its body and their
+//! Several announcements that are made at once are one object, a [group](super::group): its name has the digest of its body and their
 //! number, `group.{number}`, in place of a key.
 
 use std::collections::BTreeSet;

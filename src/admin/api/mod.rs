@@ -339,7 +339,7 @@ impl Api {
         let api = &self.0;
         // The document says nothing about this deployment.
         let is_open = uri.path() == openapi::PATH;
-        let Refusal { problem, reason } = match api.gate.admit(method, uri, headers) {
+        let Refusal { problem, reason } = match api.gate.admit(client.peer, method, uri, headers) {
             Ok(caller) => return Ok(caller),
             Err(refusal) if is_open && refusal.problem.asks_for_a_token() => {
                 return Ok(Caller::token(SignIn::ReadToken, true));

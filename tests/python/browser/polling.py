@@ -50,6 +50,40 @@ def what_is_typed_is_not_taken_away(console):
         assert field.input_value() == "abc" and not requests, requests
 
 
+def ticked_rows_stay_as_they_are(console):
+    with console.page("ada") as page:
+        page.clock.install()
+        page.goto("/batches/b-done/users")
+        requests = asked(page)
+        boxes = page.locator("tbody input[type=checkbox]")
+        boxes.nth(0).check()
+        page.clock.run_for(30_000)
+        expect(page.locator("#waiting")).to_have_text("Updates wait while 1 row is ticked.")
+        boxes.nth(1).check()
+        page.clock.run_for(30_000)
+        expect(page.locator("#waiting")).to_have_text("Updates wait while 2 rows are ticked.")
+        assert boxes.nth(0).is_checked() and not requests, requests
+        for box in (0, 1):
+            boxes.nth(box).uncheck()
+        with page.expect_response(FRAGMENT):
+            page.clock.run_for(5_000)
+        expect(page.locator("#waiting")).to_be_hidden()
+
+
+def the_address_of_a_view_is_copied_and_opens_it_again(console):
+    with console.page("ada") as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.goto("/batches/b-done/users?state=Deleted")
+        rows = page.locator("tbody tr").count()
+        page.get_by_role("button", name="Copy the address of this page").click()
+        expect(page.locator("#said")).to_have_text("Copied.")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == page.url, copied
+        page.goto("/")
+        page.goto(copied)
+        assert page.locator("tbody tr").count() == rows == 3
+
+
 def a_page_that_is_old_says_so(console):
     with console.page("ada") as page:
         page.clock.install()
@@ -65,4 +99,10 @@ def a_page_that_is_old_says_so(console):
         expect(page.locator("#stale")).to_be_hidden()
 
 
-TESTS = [a_hidden_tab_asks_for_nothing, what_is_typed_is_not_taken_away, a_page_that_is_old_says_so]
+TESTS = [
+    a_hidden_tab_asks_for_nothing,
+    what_is_typed_is_not_taken_away,
+    ticked_rows_stay_as_they_are,
+    the_address_of_a_view_is_copied_and_opens_it_again,
+    a_page_that_is_old_says_so,
+]
