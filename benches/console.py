@@ -61,12 +61,14 @@ class Viewer(threading.Thread):
         self.asked = self.unchanged = 0
 
     def run(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port)
         tag, wait = None, 0.0
         while not self.closed.wait(wait):
+            # The worker ends a connection that is idle as long as a page waits.
+            connection = http.client.HTTPConnection("127.0.0.1", self.port)
             connection.request("GET", "/_" + self.path, headers={"If-None-Match": tag} if tag else {})
             answer = connection.getresponse()
             answer.read()
+            connection.close()
             assert answer.status in (200, 304), (self.path, answer.status)
             self.asked += 1
             self.unchanged += answer.status == 304
