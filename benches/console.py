@@ -13,7 +13,6 @@ import contextlib
 import http.client
 import os
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import threading
 import time
 import urllib.request
 
-from rig import account, rig
+from rig import account, free_port, rig
 from user import tenant
 
 LOOKS = 7
@@ -33,12 +32,6 @@ ROUNDS = 3
 
 def user(number):
     return f"{number:08x}-5eed-4000-8000-000000000000"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def started(start_worker, **more):

@@ -9,7 +9,6 @@ one page of 20 MB each, quotas off. Peak memory is the kernel's account of the w
 import json
 import os
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
@@ -17,16 +16,10 @@ import tempfile
 import time
 import urllib.request
 
-from rig import account, rig
+from rig import account, free_port, rig
 
 OFF = {f"OFFBOARDER_CXONE_RATE_{name}": "off" for name in ("ROUTING", "SCIM", "ANALYTICS")}
 LARGE = 64
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def is_ready(port):

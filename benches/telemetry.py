@@ -23,15 +23,10 @@ import time
 import urllib.request
 
 import rotel
-from rig import rig
+from rig import free_port, rig
 
 CONVERSATIONS = 20
 KINDS = ["none", "taking", "dead", "silent", "refusing"]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
 
 
 def finished(port):

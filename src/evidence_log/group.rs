@@ -103,15 +103,15 @@ impl Collector {
     /// Returns when the announcement is stored.
     pub(super) async fn announce(&self, announcement: Announcement) -> Result<(), Failure> {
         let (sender, stored) = oneshot::channel();
-        let sent = self.0.send((announcement, sender)).is_ok();
-        match stored.await {
-            Ok(outcome) if sent => outcome,
-            _ => Err(Failure::new(
+        // One that cannot be sent is dropped with its sender, and so is not stored.
+        self.0.send((announcement, sender)).ok();
+        stored.await.unwrap_or_else(|_dropped| {
+            Err(Failure::new(
                 Class::Transient,
                 Code::ArchiveUnreachable,
                 "this process ends, and announces nothing more to the evidence log",
-            )),
-        }
+            ))
+        })
     }
 }
 
