@@ -22,7 +22,11 @@ pub(crate) async fn perform(
         }
         Step::LookAgain => look_back::look_again(services, session.checkpoint()).await,
         Step::ClearQueues => {
-            clear_queues::clear_queues(services, session.checkpoint_mut(), calls).await
+            match clear_queues::clear_queues(services, session.checkpoint_mut(), calls).await? {
+                // Where Redis forgot, another worker may have deleted the user since the first look.
+                Event::UserNotFound => gone(services, session, job).await,
+                cleared => Ok(cleared),
+            }
         }
         Step::Deactivate => {
             deactivate::deactivate(services, session.checkpoint_mut(), job, calls).await
@@ -34,5 +38,18 @@ pub(crate) async fn perform(
         }
         Step::ConfirmDeletion => confirm_deletion::confirm_deletion(services, session, calls).await,
         Step::Record => record::record(services, session, calls).await,
+    }
+}
+
+/// What is stored of a user whom the API does not know.
+async fn gone(
+    services: &Services,
+    session: &CheckpointSession,
+    job: &Job,
+) -> Result<Event, Stopped> {
+    let begins = session.checkpoint().evidence_revision;
+    match look_back::look_back(services, job, begins).await? {
+        Event::NoPriorEvidence(_) => Ok(Event::UserNotFound),
+        found => Ok(found),
     }
 }

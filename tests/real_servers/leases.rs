@@ -88,22 +88,50 @@ fn strangers(place: usize) {
     }
 
     let world = World::with_topology(place, users);
-    let other = world
-        .setting("OFFBOARDER_CHECKPOINTS_URL")
-        .rsplit_once('/')
-        .expect("a database")
-        .0
-        .to_owned();
-    let other = (
-        "OFFBOARDER_CHECKPOINTS_URL".to_owned(),
-        format!("{other}/{}", servers::SPARE_DATABASE),
-    );
     let one = world.start(&["worker"]);
-    let another = world.start_with(&["worker"], &[other]);
+    let another = world.start_with(&["worker"], &[other_checkpoints(&world)]);
     world.publish_all();
     world.publish_all();
     promises::await_quiet(&world, PATIENCE);
     World::drain(one);
     World::drain(another);
+    promises::assert_kept(&world, &servers::shared());
+}
+
+/// The setting of a worker whose checkpoints no other has.
+fn other_checkpoints(world: &World) -> (String, String) {
+    let name = "OFFBOARDER_CHECKPOINTS_URL";
+    let (server, _) = world.setting(name).rsplit_once('/').expect("a database");
+    let url = format!("{server}/{}", servers::SPARE_DATABASE);
+    (name.to_owned(), url)
+}
+
+trial!(
+    "a worker whose user is deleted by another between its first look and its first call finds the manifest",
+    overtaken
+);
+
+/// Where Redis forgot: nothing was stored when this worker looked, and the API does not know the user any more.
+fn overtaken(place: usize) {
+    let users = vec![User::new(place, 0, Outcome::DeletedByEither, 4)];
+    let world = World::with_topology(place, users);
+    let slow = json!({ "kind": "latency", "ms": 5_000 });
+    world.strike(0, "*", 0, 1, &slow);
+    let other = other_checkpoints(&world);
+    let url = other.1.clone();
+    let overtaken = world.start_with(&["worker"], &[other]);
+    world.publish_all();
+    let lease = format!("offboarder:{{{}}}:lease", world.users[0].id);
+    eventually(PATIENCE, || match redis::expires_in_ms(&url, &lease) {
+        -2 => Err("it is not claimed".to_owned()),
+        _claimed => Ok(()),
+    });
+    let one = world.start(&["worker"]);
+    // The broker gives some of them to each.
+    world.publish(&vec![json!({ "body": world.users[0].id }); 8]);
+    world.await_deleted(&world.users[0].id);
+    promises::await_quiet(&world, PATIENCE);
+    World::drain(overtaken);
+    World::drain(one);
     promises::assert_kept(&world, &servers::shared());
 }

@@ -30,14 +30,13 @@ pub(super) fn perform(
     let reads_again = broken != Some(Rule::ReadAgainBeforeTheDeletion);
     match step {
         Step::LookBack if broken == Some(Rule::LookBackFirst) => no_prior_evidence(false),
-        Step::LookBack => world
-            .manifest
-            .as_ref()
-            .or(world.seal.as_ref())
-            .map_or_else(|| no_prior_evidence(world.archive), found),
+        Step::LookBack => stored(world).map_or_else(|| no_prior_evidence(world.archive), found),
         Step::LookAgain if world.exists && world.active => Event::UserReturned,
         Step::LookAgain => Event::UserStayedAway,
-        Step::ClearQueues if !world.exists => Event::UserNotFound,
+        Step::ClearQueues if !world.exists && broken == Some(Rule::LookBackFirst) => {
+            Event::UserNotFound
+        }
+        Step::ClearQueues if !world.exists => stored(world).map_or(Event::UserNotFound, found),
         Step::ClearQueues => {
             world.has_queues = false;
             Event::QueuesCleared(queues_cleared(true))
@@ -83,6 +82,11 @@ fn no_prior_evidence(archived: bool) -> Event {
         previous: None,
         archived,
     })
+}
+
+/// What the store has of the user.
+fn stored(world: &World) -> Option<&PriorEvidence> {
+    world.manifest.as_ref().or(world.seal.as_ref())
 }
 
 fn found(evidence: &PriorEvidence) -> Event {
