@@ -3,7 +3,8 @@
 console.py OFFBOARDER SERVERS_SH [USERS] [VIEWERS] [OFF_BOARDED]
 
 The first part submits USERS users (100,000) as one batch to a worker that is paused, and prints how long its pages take: the first time,
-and the median of seven looks that are too far apart for the worker's memory of what it read. The second has one
+and the median of seven looks that are too far apart for the worker's memory of what it read. Then it writes into Redis what workers
+would save of users who are finished, for all of them, and prints the same again. The second has one
 viewer and then VIEWERS (50) viewers keep pages of that batch open for half a minute, as the console's script does, and prints what the worker
 and Redis did. The third off-boards OFF_BOARDED users (1,500) with nobody looking and with VIEWERS viewers, in turns, three times,
 and prints medians of users a second. Times are those of a client on the same machine, which has to share its cores.
@@ -101,6 +102,22 @@ def pages(port, batch):
               flush=True)
 
 
+# What a worker saves of a user of whom a list needs to know: ARGV are the batch, and the time in ms.
+FINISH = """
+local sum = '{"b":"' .. ARGV[1] .. '","s":"Deleted","r":' .. ARGV[2] .. ',"a":' .. (ARGV[2] + 40000) .. ',"f":' .. (ARGV[2] + 60000) .. ',"d":"deleted","u":' .. (ARGV[2] + 60000) .. '}'
+for _, user in ipairs(redis.call('ZRANGE', KEYS[1], ARGV[3], ARGV[4])) do
+  redis.call('HSET', 'offboarder:{' .. user .. '}:checkpoint', 'version', '9', 'fence', '9', 'sum', '9 ' .. sum)
+end
+"""
+
+
+def finish(environment, batch, users):
+    at = str(int(time.time() * 1000) - 100_000)
+    for begin in range(0, users, 10_000):
+        script = ["EVAL", FINISH, "1", f"offboarder:batch:{batch}:users", batch, at, str(begin), str(begin + 9_999)]
+        subprocess.run(["redis-cli", "-u", environment["OFFBOARDER_CHECKPOINTS_URL"], *script], check=True, stdout=subprocess.DEVNULL)
+
+
 def commands(environment):
     asking = ["redis-cli", "-u", environment["OFFBOARDER_CHECKPOINTS_URL"], "INFO", "stats"]
     said = subprocess.run(asking, check=True, capture_output=True, text=True).stdout
@@ -126,6 +143,9 @@ def of_a_large_batch(binary, servers, users, count):
         subprocess.run([binary, "submit", "--file", listed, "--batch-id", "bench"], **quietly)
         worker, port = started(start_worker)
         print(f"a batch of {users} users who wait:")
+        pages(port, "bench")
+        finish(environment, "bench", users)
+        print("the same, finished:")
         pages(port, "bench")
         paths = ["/", "/batches/bench", "/access", "/batches/bench/users"]
         watched(worker, port, environment, 0, paths)

@@ -15,7 +15,6 @@ mod problem;
 mod reach;
 mod read;
 mod sessions;
-mod shared_answers;
 mod tries;
 
 use std::collections::BTreeMap;

@@ -25,6 +25,7 @@ pub(crate) mod rehearsal;
 pub(crate) mod report;
 pub(crate) mod runbook;
 pub(crate) mod series;
+pub(crate) mod shared_answers;
 pub(crate) mod status;
 pub(crate) mod stops;
 pub(crate) mod submit;

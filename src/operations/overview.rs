@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::batches::{UnderWayBatches, under_way};
+use super::batches::{Readings, UnderWayBatches, under_way};
 use super::dead_letters::{DeadLetterError, GroupCounts, count_groups};
 use super::fleet::{Fleet, FleetSources, fleet};
 use super::part::{Part, WhyUnknown, within};
 use super::plans::{PlanDesk, PlanError, WaitingPlans};
 use super::series::{ClassRates, LastHour, last_hour};
-use super::stops::stops;
+use super::stops::{Stops, stops};
 use super::users::{AccessTotal, access_total};
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
@@ -53,6 +53,18 @@ pub(crate) struct DeploymentOverview {
     pub audit_log: Part<Vec<AuditEntry>>,
 }
 
+/// What is around every page of the console, without the batches, which take longest to read.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    /// When the parts were read. Each has a time of its own, too.
+    pub as_of: Timestamp,
+    pub fleet: Fleet,
+    pub stops: Stops,
+    pub access: Part<AccessTotal>,
+    pub dead_letter_groups: Part<GroupCounts>,
+    pub plans: Part<WaitingPlans>,
+}
+
 /// Where an overview is read.
 pub(crate) struct OverviewSources<'a> {
     pub environment: Option<&'a str>,
@@ -60,37 +72,55 @@ pub(crate) struct OverviewSources<'a> {
     pub stores: &'a SharedStores,
     pub services: &'a Services,
     pub broker: &'a dyn Broker,
+    /// What was read of batches.
+    pub readings: &'a Readings,
     pub rates: &'a ClassRates,
 }
 
-/// Reads the overview. What cannot be read is a part that says so, with what it was in the overview `before`.
+/// Reads what is around every page. What cannot be read is a part that says so, with what it was `before`.
+pub(crate) async fn surroundings(
+    sources: &OverviewSources<'_>,
+    before: Option<&Surroundings>,
+) -> Surroundings {
+    let now = sources.services.clock.now();
+    let groups_before = before.map(|before| &before.dead_letter_groups);
+    let plans_before = before.map(|before| &before.plans);
+    let (fleet, stops, access, dead_letter_groups, plans) = tokio::join!(
+        fleet(sources.fleet, now),
+        stops(sources.fleet, now),
+        within(READ_WITHIN, access_total(&*sources.stores.users)),
+        groups(sources, groups_before, now),
+        plans(sources.services, plans_before, now),
+    );
+    Surroundings {
+        as_of: now,
+        fleet,
+        stops,
+        access: Part::of(access, before.map(|before| &before.access), now),
+        dead_letter_groups,
+        plans,
+    }
+}
+
+/// Reads the rest of the overview. What cannot be read is a part that says so, with what it was in the overview `before`.
 pub(crate) async fn overview(
     sources: &OverviewSources<'_>,
+    around: &Surroundings,
     before: Option<&DeploymentOverview>,
 ) -> DeploymentOverview {
     let services = sources.services;
     let now = services.clock.now();
     let stores = sources.stores;
-    let groups_before = before.map(|before| &before.dead_letter_groups);
-    let plans_before = before.map(|before| &before.plans);
     let log = AuditLog::new(Arc::clone(&services.archive_store), services.clock.clone());
+    let batches = under_way(&*stores.batches, sources.readings, &around.stops, now);
 
-    let batches = async {
-        let stops = stops(sources.fleet, now).await;
-        under_way(&*stores.batches, &stops, now).await
-    };
-
-    let (fleet, access, groups, plans, batches, hour, entries) = tokio::join!(
-        fleet(sources.fleet, now),
-        within(READ_WITHIN, access_total(&*stores.users)),
-        groups(sources, groups_before, now),
-        plans(services, plans_before, now),
+    let (batches, hour, entries) = tokio::join!(
         within(READ_WITHIN, batches),
         within(READ_WITHIN, counted(sources, now)),
         within(READ_WITHIN, log.list(None, AUDIT_ENTRIES)),
     );
     let mut batches = Part::of(batches, before.map(|before| &before.batches), now);
-    if fleet.stopped {
+    if around.fleet.stopped {
         let known = batches.known.iter_mut();
         for batch in known.flat_map(|known| &mut known.batches) {
             batch.time_left_seconds = None;
@@ -98,11 +128,11 @@ pub(crate) async fn overview(
     }
     DeploymentOverview {
         environment: sources.environment.map(str::to_owned),
-        as_of: now,
-        fleet,
-        access: Part::of(access, before.map(|before| &before.access), now),
-        dead_letter_groups: groups,
-        plans,
+        as_of: around.as_of,
+        fleet: around.fleet.clone(),
+        access: around.access.clone(),
+        dead_letter_groups: around.dead_letter_groups.clone(),
+        plans: around.plans.clone(),
         batches,
         last_hour: Part::of(hour, before.map(|before| &before.last_hour), now),
         audit_log: Part::of(entries, before.map(|before| &before.audit_log), now),

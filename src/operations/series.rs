@@ -127,6 +127,14 @@ impl Minutes {
         }
     }
 
+    /// All that are kept.
+    pub(crate) fn all(now: Timestamp) -> Self {
+        Self {
+            first: minute_of(now) - i64::from(MINUTES_KEPT) + 1,
+            count: MINUTES_KEPT,
+        }
+    }
+
     /// When each of them began.
     pub(crate) fn starts(&self) -> impl Iterator<Item = Timestamp> + use<> {
         let minutes = self.first..self.first + i64::from(self.count);

@@ -1,5 +1,7 @@
 //! What is read of the users of one batch.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -11,7 +13,6 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::overview::Wanted as WantedMinutes;
-use super::users::no_list;
 use super::{Api, Inner};
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query, within};
@@ -19,7 +20,7 @@ use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::machine::StateName;
 use crate::operations::batches::{self, BatchSeries};
-use crate::operations::users::{self, UserFilter, UserPage, UserSources};
+use crate::operations::users::{UserFilter, UserPage};
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -46,7 +47,8 @@ pub(crate) struct Wanted {
 /// Lists the users of a batch, in the order in which they were added
 ///
 /// Each user comes once, also if users move or are added while pages are read. A page that filters by state, cause or
-/// access reads the records of at most 50,000 users: it may have none, and a cursor.
+/// access reads the records of at most 50,000 users: it may have none, and a cursor. Readers share a page for two seconds, or
+/// for four times as long as it took, but not for longer than ten seconds.
 #[utoipa::path(
     get, path = "/api/v1/batches/{batchId}/users", tag = "batches", operation_id = "listBatchUsers",
     params(("batchId" = BatchId, Path, description = "The name of the batch"), Wanted),
@@ -62,11 +64,7 @@ pub(crate) async fn list(
     State(Api(api)): State<Api>,
     At(batch): At<BatchId>,
     Query(wanted): Query<Wanted>,
-) -> Result<Json<UserPage>, Problem> {
-    let sources = UserSources {
-        users: &*api.stores.users,
-        batches: Some(&*api.stores.batches),
-    };
+) -> Result<Json<Arc<UserPage>>, Problem> {
     let filter = UserFilter {
         access: wanted.access,
         state: wanted.state,
@@ -78,9 +76,8 @@ pub(crate) async fn list(
         batch: Some(batch),
     };
     let limit = super::limit(wanted.limit, 100);
-    let now = api.services.clock.now();
-    let page = users::list(&sources, &filter, wanted.cursor.as_deref(), limit, now).await;
-    page.map(Json).map_err(no_list)
+    api.list_users(&filter, wanted.cursor.as_deref(), limit)
+        .await
 }
 
 /// Shows what happened to the users of a batch, minute by minute
@@ -98,10 +95,14 @@ pub(crate) async fn minutes(
     At(batch): At<BatchId>,
     Query(wanted): Query<WantedMinutes>,
 ) -> Result<Json<BatchSeries>, Problem> {
-    let _slot = api.costly()?;
     let now = api.services.clock.now();
-    let reading = batches::series(&*api.stores.batches, &batch, wanted.since(now), now);
-    let series = reading.await?;
+    let reading = api
+        .shared
+        .readings
+        .of(&*api.stores.batches, &batch, now)
+        .await?;
+    let read = reading.as_ref().as_ref();
+    let series = read.map(|read| read.series.since(wanted.since(now)));
     series.map(Json).ok_or_else(|| no_such_batch(&batch))
 }
 

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,8 +10,6 @@ use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query, within};
 use crate::job::BatchId;
 use crate::operations::batches::{self, BatchFilter, BatchPage, BatchProgress, BatchState};
-use crate::operations::fleet::fleet;
-use crate::operations::stops::stops;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -34,7 +30,8 @@ pub(crate) struct Wanted {
 /// Lists batches, newest first
 ///
 /// A page reads at most 20,000 users. Beyond that `progress` is null; with a `state`, the page ends there and has a cursor.
-/// With `q` it compares some thousand names, and may have no batch and a cursor.
+/// With `q` it compares some thousand names, and may have no batch and a cursor. Readers share the numbers of a batch as those of
+/// one batch alone.
 #[utoipa::path(
     get, path = "/api/v1/batches", tag = "batches", operation_id = "listBatches", params(Wanted),
     responses(
@@ -53,9 +50,19 @@ pub(crate) async fn list(
         begins: wanted.q,
     };
     let now = api.services.clock.now();
-    let stops = stops(&api.fleet, now).await;
+    let stops = &api.surroundings().await?.stops;
+    let batches = &*api.stores.batches;
     let cursor = wanted.cursor.as_deref();
-    let page = batches::page(&*api.stores.batches, &stops, &filter, cursor, limit, now).await?;
+    let page = batches::page(
+        batches,
+        &api.shared.readings,
+        stops,
+        &filter,
+        cursor,
+        limit,
+        now,
+    )
+    .await?;
     page.map(Json).ok_or_else(foreign_cursor)
 }
 
@@ -80,15 +87,15 @@ pub(super) fn foreign_cursor() -> Problem {
 pub(crate) async fn show(
     State(Api(api)): State<Api>,
     At(batch): At<BatchId>,
-) -> Result<Json<Arc<BatchProgress>>, Problem> {
-    let read = |_last| async {
-        let now = api.services.clock.now();
-        let reading = batches::overview(&*api.stores.batches, &batch, now);
-        let read = tokio::join!(reading, fleet(&api.fleet, now), stops(&api.fleet, now));
-        let overview = read.0?.ok_or_else(|| no_such_batch(&batch))?;
-        let pause = read.2.paused(&batch, now).cloned();
-        Ok(BatchProgress::new(overview, pause, read.1))
-    };
-    let name = batch.to_string();
-    api.batches.get(&name, read).await.map(Json)
+) -> Result<Json<BatchProgress>, Problem> {
+    let now = api.services.clock.now();
+    let reading = api.shared.readings.of(&*api.stores.batches, &batch, now);
+    let (reading, around) = tokio::join!(reading, api.surroundings());
+    let reading = reading?;
+    let read = reading.as_ref().as_ref();
+    let overview = &read.ok_or_else(|| no_such_batch(&batch))?.overview;
+    let around = around?;
+    let pause = around.stops.paused(&batch, now).cloned();
+    let fleet = around.fleet.clone();
+    Ok(Json(BatchProgress::new(overview.clone(), pause, fleet)))
 }

@@ -22,6 +22,7 @@ pub(super) mod plan_decisions;
 pub(super) mod plans;
 mod rate;
 pub(super) mod reactivate;
+mod shared;
 mod submit;
 pub(super) mod users;
 pub(super) mod workers;
@@ -57,12 +58,9 @@ use super::problem::Problem;
 use super::reach::Reach;
 use super::read::Line;
 use super::sessions::SessionDesk;
-use super::shared_answers::SharedAnswers;
 use crate::address::RunbookUrl;
-use crate::operations::batches::BatchProgress;
 use crate::operations::fleet::FleetSources;
 use crate::operations::operation::Place;
-use crate::operations::overview::DeploymentOverview;
 use crate::people::Permission;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
@@ -71,6 +69,7 @@ use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
 pub(crate) use deployment::{Deployment, KnownLog, ShownSetting};
+use shared::Shared;
 
 /// The time limit of a read.
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -97,8 +96,7 @@ struct Inner {
     broker: Arc<dyn Broker>,
     fleet: FleetSources,
     deployment: Deployment,
-    overviews: SharedAnswers<DeploymentOverview>,
-    batches: SharedAnswers<BatchProgress>,
+    shared: Shared,
 }
 
 impl Api {
@@ -128,8 +126,7 @@ impl Api {
             broker,
             fleet,
             deployment,
-            overviews: SharedAnswers::default(),
-            batches: SharedAnswers::default(),
+            shared: Shared::default(),
         }))
     }
 
@@ -288,7 +285,6 @@ pub(super) fn guarded(api: &Api) -> Router {
     };
     let (routes, document) = routes();
     let document = serde_json::to_value(document).unwrap_or_default();
-
     routes
         .route("/api/v1/", get(to_the_index))
         .route("/api/v1/{*rest}", any(nowhere))
@@ -374,7 +370,11 @@ impl Api {
         // A change keeps running after its request has ended, and has a time limit of its own.
         let within = if is_read { READ_WITHIN } else { CHANGE_WITHIN };
 
-        match tokio::time::timeout(within, answer).await {
+        let answered = tokio::time::timeout(within, answer).await;
+        if !is_read {
+            self.0.shared.changed();
+        }
+        match answered {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(_panic)) => Err(Problem::panicked()),
             Err(_elapsed) => Err(Problem::timeout(within)),

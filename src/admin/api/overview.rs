@@ -9,7 +9,9 @@ use utoipa::IntoParams;
 use super::{Api, Inner};
 use crate::admin::problem::Problem;
 use crate::admin::read::Query;
-use crate::operations::overview::{DeploymentOverview, OverviewSources, overview};
+use crate::operations::overview::{
+    DeploymentOverview, OverviewSources, Surroundings, overview, surroundings,
+};
 use crate::operations::series::{Series, series};
 use crate::operations::when;
 
@@ -26,12 +28,30 @@ use crate::operations::when;
 pub(crate) async fn show(
     State(Api(api)): State<Api>,
 ) -> Result<Json<Arc<DeploymentOverview>>, Problem> {
-    let sources = sources(&api);
     let read = |last: Option<Arc<DeploymentOverview>>| {
-        let sources = &sources;
-        async move { Ok(overview(sources, last.as_deref()).await) }
+        let api = &api;
+        async move {
+            let around = api.surroundings().await?;
+            Ok(overview(&sources(api), &around, last.as_deref()).await)
+        }
     };
-    api.overviews.get("", read).await.map(Json)
+    api.shared.overviews.get("", read).await.map(Json)
+}
+
+impl Api {
+    /// What is around every page of the console. Readers share it as they share an overview.
+    pub(in crate::admin) async fn surroundings(&self) -> Result<Arc<Surroundings>, Problem> {
+        self.0.surroundings().await
+    }
+}
+
+impl Inner {
+    pub(super) async fn surroundings(&self) -> Result<Arc<Surroundings>, Problem> {
+        let read = |last: Option<Arc<Surroundings>>| async move {
+            Ok(surroundings(&sources(self), last.as_deref()).await)
+        };
+        self.shared.surroundings.get("", read).await
+    }
 }
 
 fn sources(api: &Inner) -> OverviewSources<'_> {
@@ -41,6 +61,7 @@ fn sources(api: &Inner) -> OverviewSources<'_> {
         stores: &api.stores,
         services: &api.services,
         broker: &*api.broker,
+        readings: &api.shared.readings,
         rates: &api.deployment.rates,
     }
 }

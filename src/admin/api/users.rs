@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -5,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::Api;
+use super::{Api, Inner};
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query, within};
 use crate::job::{BatchId, UserId};
@@ -49,7 +51,7 @@ pub(crate) struct Wanted {
 ///
 /// With `access=true`, the users who can still sign in: those who wait, who have not begun, or who have a dead letter.
 /// Without `access` and `batch`, all users with a checkpoint, in no order; a user who is saved while pages are read may
-/// come twice.
+/// come twice. Readers share a page for two seconds, or for four times as long as it took, but not for longer than ten seconds.
 #[utoipa::path(
     get, path = "/api/v1/users", tag = "users", operation_id = "listUsers", params(Wanted),
     responses(
@@ -63,11 +65,7 @@ pub(crate) struct Wanted {
 pub(crate) async fn list(
     State(Api(api)): State<Api>,
     Query(wanted): Query<Wanted>,
-) -> Result<Json<UserPage>, Problem> {
-    let sources = UserSources {
-        users: &*api.stores.users,
-        batches: Some(&*api.stores.batches),
-    };
+) -> Result<Json<Arc<UserPage>>, Problem> {
     let filter = UserFilter {
         access: wanted.access,
         state: wanted.state,
@@ -79,12 +77,33 @@ pub(crate) async fn list(
         batch: wanted.batch,
     };
     let limit = super::limit(wanted.limit, 100);
-    let now = api.services.clock.now();
-    let page = users::list(&sources, &filter, wanted.cursor.as_deref(), limit, now).await;
-    page.map(Json).map_err(no_list)
+    api.list_users(&filter, wanted.cursor.as_deref(), limit)
+        .await
 }
 
-pub(super) fn no_list(why: NoList) -> Problem {
+impl Inner {
+    /// A page of users, which readers share.
+    pub(super) async fn list_users(
+        &self,
+        filter: &UserFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Json<Arc<UserPage>>, Problem> {
+        let name = format!("{} {limit} {cursor:?}", filter.name());
+        let read = |_last| async {
+            let sources = UserSources {
+                users: &*self.stores.users,
+                batches: Some(&*self.stores.batches),
+            };
+            let now = self.services.clock.now();
+            let page = users::list(&sources, filter, cursor, limit, now).await;
+            page.map_err(no_list)
+        };
+        self.shared.users.get(&name, read).await.map(Json)
+    }
+}
+
+fn no_list(why: NoList) -> Problem {
     match why {
         NoList::BadCursor => Problem::new(
             StatusCode::CONFLICT,

@@ -19,10 +19,14 @@ pub(super) async fn show(
     Extension(caller): Extension<Caller>,
     asked: Asked,
 ) -> Result<Page, Problem> {
-    let now = api.now();
     let wanted = asked.read(&[("access", "true")])?;
     let Json(found) = users::list(State(api), Query(wanted)).await?;
-    Ok(Page::new("Access", Menu::Access, body(&caller, &asked, &found, now)).live())
+    let page = Page::new(
+        "Access",
+        Menu::Access,
+        body(&caller, &asked, &found, found.as_of),
+    );
+    Ok(page.live().as_of(found.as_of))
 }
 
 fn body(caller: &Caller, asked: &Asked, found: &UserPage, now: Timestamp) -> Markup {

@@ -1,7 +1,5 @@
 //! The pages of one batch.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::response::Response;
 use axum::{Extension, Json};
@@ -32,7 +30,7 @@ pub(super) async fn show(
         Query(overview::Wanted::default()),
     );
     let (read, hour) = tokio::join!(batches::show(State(api), At(batch)), hour);
-    let Json(read): Json<Arc<BatchProgress>> = read?;
+    let Json(read) = read?;
     let title = match &read.overview.still_have_access {
         Some(access) => format!(
             "{} with access – {}",
@@ -42,7 +40,8 @@ pub(super) async fn show(
         None => read.overview.batch_id.to_string(),
     };
     let hour = hour.map(|Json(hour)| hour);
-    Ok(Page::new(title, Menu::Batches, body(&caller, &read, &hour)).live())
+    let page = Page::new(title, Menu::Batches, body(&caller, &read, &hour));
+    Ok(page.live().as_of(read.overview.as_of))
 }
 
 fn body(caller: &Caller, progress: &BatchProgress, hour: &Result<BatchSeries, Problem>) -> Markup {
@@ -304,7 +303,8 @@ pub(super) async fn users(
         @else { (list::users(&caller, "Users of the batch", &found.users, now)) }
         (list::next(&asked, found.next_cursor.as_deref()))
     };
-    Ok(Page::new(format!("Users – {batch}"), Menu::Batches, body).live())
+    let page = Page::new(format!("Users – {batch}"), Menu::Batches, body);
+    Ok(page.live().as_of(found.as_of))
 }
 
 /// All users of the batch, as the API sends them.

@@ -15,7 +15,10 @@ use crate::operations::batches::{BatchPage, BatchState, ListedProgress};
 pub(super) async fn show(State(api): State<Api>, asked: Asked) -> Result<Page, Problem> {
     let wanted = asked.read(&[])?;
     let Json(found) = batches::list(State(api), Query(wanted)).await?;
-    Ok(Page::new("Batches", Menu::Batches, body(&asked, &found)).live())
+    let page = Page::new("Batches", Menu::Batches, body(&asked, &found)).live();
+    let progress = found.batches.iter().filter_map(|batch| batch.progress);
+    let as_of = progress.map(|progress| progress.as_of).min();
+    Ok(Page { as_of, ..page })
 }
 
 fn body(asked: &Asked, found: &BatchPage) -> Markup {
@@ -121,6 +124,7 @@ mod tests {
     #[test]
     fn what_was_not_read_is_not_zero() {
         let progress = ShortProgress {
+            as_of: Timestamp::UNIX_EPOCH,
             finished: 0,
             dead_letters: 0,
             cancelled: 0,

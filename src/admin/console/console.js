@@ -79,9 +79,9 @@ function swap(part, html) {
   if (words() !== lastSaid.words && Date.now() - lastSaid.at > 15000) say(words());
 }
 
-function current() {
+function current(answer) {
   failures = 0;
-  lastGood = new Date();
+  lastGood = new Date(answer.headers.get("As-Of"));
   show(stale, "");
   asOf.dateTime = lastGood.toISOString();
   asOf.textContent = moment(lastGood);
@@ -102,13 +102,13 @@ async function poll() {
     const answer = await fetch("/_" + location.pathname + location.search, { headers, cache: "no-store", redirect: "manual" });
     wait = Number(answer.headers.get("Poll-After")) || wait;
     if (answer.status === 401) return location.reload();
-    if (answer.status === 304) current();
+    if (answer.status === 304) current(answer);
     else if (answer.ok) {
       const html = await answer.text();
       if (waitsFor(live) === "") {
         tag = answer.headers.get("ETag");
         swap(live, html);
-        current();
+        current(answer);
       }
     } else late();
   } catch {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
@@ -14,11 +13,11 @@ use super::display::Display;
 use super::keys;
 use super::page::{Menu, Page};
 use super::parts;
-use crate::admin::api::{Api, overview};
+use crate::admin::api::Api;
 use crate::admin::caller::{Caller, SignIn};
 use crate::admin::problem::Problem;
 use crate::operations::fleet::{Notice, NoticeKind};
-use crate::operations::overview::DeploymentOverview;
+use crate::operations::overview::Surroundings;
 
 /// A page does not wait longer for what is around it. What is late is there for the next page.
 const READ_WITHIN: Duration = Duration::from_secs(1);
@@ -30,23 +29,24 @@ pub(super) struct Frame {
     who: String,
     role: &'static str,
     sign_in: SignIn,
-    overview: Option<Arc<DeploymentOverview>>,
+    around: Option<Arc<Surroundings>>,
     now: Timestamp,
     display: Display,
 }
 
 impl Frame {
     pub(super) async fn read(api: &Api, caller: &Caller, display: Display) -> Self {
-        let reading = tokio::spawn(overview::show(State(api.clone())));
-        let overview = tokio::time::timeout(READ_WITHIN, reading).await;
+        let sources = api.clone();
+        let reading = tokio::spawn(async move { sources.surroundings().await });
+        let around = tokio::time::timeout(READ_WITHIN, reading).await;
         Self {
             environment: api.environment().map(str::to_owned),
             worker: api.worker().to_owned(),
             who: caller.name.clone().unwrap_or_else(|| "local".to_owned()),
             role: caller.role_word(),
             sign_in: caller.sign_in,
-            overview: match overview {
-                Ok(Ok(Ok(overview))) => Some(overview.0),
+            around: match around {
+                Ok(Ok(Ok(around))) => Some(around),
                 _ => None,
             },
             now: api.now(),
@@ -83,11 +83,17 @@ impl Frame {
         document(&title, self.display, &body)
     }
 
+    /// When what the page shows was read.
+    pub(super) fn time_of(&self, page: &Page) -> Timestamp {
+        page.as_of.unwrap_or(self.now)
+    }
+
     fn as_of(&self, page: &Page) -> Markup {
+        let as_of = self.time_of(page);
         html! {
             p.as-of {
                 @if page.is_live {
-                    span { "As of " time #as-of datetime=(format!("{:.0}", self.now)) { (self.now.strftime("%Y-%m-%d %H:%M:%S")) " UTC" } "." }
+                    span { "As of " time #as-of datetime=(format!("{as_of:.0}")) { (as_of.strftime("%Y-%m-%d %H:%M:%S")) " UTC" } "." }
                     span #waiting hidden {}
                 }
                 button #copy type="button" hidden { "Copy the address of this page" }
@@ -136,17 +142,17 @@ impl Frame {
 
     /// The number beside an entry of the menu; none if it is unknown now.
     fn count(&self, entry: Menu) -> Option<u64> {
-        let overview = self.overview.as_ref()?;
+        let around = self.around.as_ref()?;
         match entry {
-            Menu::Access if overview.access.unknown.is_none() => {
-                overview.access.known.as_ref().map(|access| access.users)
+            Menu::Access if around.access.unknown.is_none() => {
+                around.access.known.as_ref().map(|access| access.users)
             }
-            Menu::DeadLetters if overview.dead_letter_groups.unknown.is_none() => {
-                let groups = overview.dead_letter_groups.known.as_ref();
+            Menu::DeadLetters if around.dead_letter_groups.unknown.is_none() => {
+                let groups = around.dead_letter_groups.known.as_ref();
                 groups.map(|groups| groups.letters as u64)
             }
-            Menu::Plans if overview.plans.unknown.is_none() => {
-                overview.plans.known.as_ref().map(|plans| plans.waiting)
+            Menu::Plans if around.plans.unknown.is_none() => {
+                around.plans.known.as_ref().map(|plans| plans.waiting)
             }
             _ => None,
         }
@@ -163,7 +169,7 @@ impl Frame {
     }
 
     fn stopped(&self) -> Markup {
-        let Some(overview) = &self.overview else {
+        let Some(around) = &self.around else {
             return html! { p.bar { "Not known yet: whether work is paused." } };
         };
         let shown = |notice: &&Notice| {
@@ -172,7 +178,7 @@ impl Frame {
                 NoticeKind::Paused | NoticeKind::PauseUnknown | NoticeKind::NoWorker
             )
         };
-        html! { @for notice in overview.fleet.notices.iter().filter(shown) { (bar(notice)) } }
+        html! { @for notice in around.fleet.notices.iter().filter(shown) { (bar(notice)) } }
     }
 }
 
@@ -255,7 +261,7 @@ mod tests {
             who: "ada".to_owned(),
             role: "operator",
             sign_in: SignIn::Session,
-            overview: None,
+            around: None,
             now: Timestamp::UNIX_EPOCH,
             display: Display {
                 theme: Some("dark"),
@@ -278,6 +284,7 @@ mod tests {
             "whether work is paused",
             "w-&lt;1&gt;",
             "role=\"status\"",
+            "1970-01-01 00:00:00",
             "<form method=\"post\" action=\"/sign-out\">",
         ] {
             assert!(text.contains(expected), "{expected}: {text}");
@@ -286,6 +293,9 @@ mod tests {
             !text.contains("style=") && !text.contains("onclick"),
             "{text}"
         );
+        let older = page.clone().as_of(Timestamp::from_second(7).unwrap());
+        let text = frame().document(&older).into_string();
+        assert!(text.contains("1970-01-01 00:00:07"), "{text}");
         let tag = tag(&frame().fragment(&page)).replace('"', "&quot;");
         assert!(text.contains(&format!("data-live=\"{tag}\"")), "{text}");
     }

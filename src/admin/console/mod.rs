@@ -254,10 +254,12 @@ async fn guard(
     } else {
         page.period_seconds()
     };
+    let headers = answer.headers_mut();
     let name = HeaderName::from_static("poll-after");
-    answer
-        .headers_mut()
-        .insert(name, HeaderValue::from(u16::from(period)));
+    headers.insert(name, HeaderValue::from(u16::from(period)));
+    if let Ok(as_of) = HeaderValue::from_str(&frame.time_of(&page).to_string()) {
+        headers.insert(HeaderName::from_static("as-of"), as_of);
+    }
     answer
 }
 

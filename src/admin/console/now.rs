@@ -34,7 +34,8 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Page, Problem> {
         }
         _ => "Now".to_owned(),
     };
-    Ok(Page::new(title, Menu::Now, body(&overview, now)).live())
+    let page = Page::new(title, Menu::Now, body(&overview, now));
+    Ok(page.live().as_of(overview.as_of))
 }
 
 fn body(overview: &DeploymentOverview, now: Timestamp) -> Markup {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::parts;
@@ -86,6 +87,8 @@ pub(super) struct Page {
     pub(super) is_live: bool,
     /// Whether what it shows changes each second.
     pub(super) is_fast: bool,
+    /// When what it shows was read; `None`: when it was asked for.
+    pub(super) as_of: Option<Timestamp>,
     /// With the heading.
     pub(super) body: Markup,
 }
@@ -98,6 +101,7 @@ impl Page {
             menu: Some(menu),
             is_live: false,
             is_fast: false,
+            as_of: None,
             body,
         }
     }
@@ -105,6 +109,13 @@ impl Page {
     pub(super) fn live(self) -> Self {
         Self {
             is_live: true,
+            ..self
+        }
+    }
+
+    pub(super) fn as_of(self, as_of: Timestamp) -> Self {
+        Self {
+            as_of: Some(as_of),
             ..self
         }
     }
@@ -128,6 +139,7 @@ impl Page {
             menu: None,
             is_live: false,
             is_fast: false,
+            as_of: None,
             body,
         }
     }

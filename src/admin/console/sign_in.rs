@@ -138,6 +138,7 @@ fn answer(
         menu: None,
         is_live: false,
         is_fast: false,
+        as_of: None,
         body,
     };
     (page.status, frame::alone(console.api.environment(), &page)).into_response()

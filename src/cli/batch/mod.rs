@@ -9,7 +9,7 @@ use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table, time};
 use crate::clock::Clock;
 use crate::config::AnySettings;
-use crate::operations::batches::{self, BatchFilter, ListedProgress, ShortProgress};
+use crate::operations::batches::{self, BatchFilter, ListedProgress, Readings, ShortProgress};
 use crate::operations::fleet::FleetSources;
 use crate::operations::stops::stops;
 use crate::ports::batches::Batches;
@@ -107,7 +107,16 @@ async fn list(
     let now = Clock::system().now();
     let stops = stops(fleet, now).await;
     let all = BatchFilter::default();
-    let page = batches::page(batches, &stops, &all, cursor, *limit, now).await?;
+    let page = batches::page(
+        batches,
+        &Readings::default(),
+        &stops,
+        &all,
+        cursor,
+        *limit,
+        now,
+    )
+    .await?;
     let page = page.ok_or_else(|| {
         CliError::usage("--cursor: not a cursor of a list of batches; leave it out")
     })?;

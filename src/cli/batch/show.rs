@@ -12,7 +12,7 @@ use crate::cli::output::{
 use crate::clock::Clock;
 use crate::job::BatchId;
 use crate::limits::parse::positive_duration;
-use crate::operations::batches::{BatchProgress, Overview, overview};
+use crate::operations::batches::{self, BatchProgress, Overview};
 use crate::operations::fleet::{FleetSources, fleet};
 use crate::operations::stops::stops;
 use crate::operations::times;
@@ -47,11 +47,12 @@ pub(super) async fn run(
     let begun = Instant::now();
     loop {
         let now = clock.now();
-        let reading = overview(batches, &args.batch, now);
+        let reading = batches::read(batches, &args.batch, now);
         let read = tokio::join!(reading, fleet(sources, now), stops(sources, now));
-        let Some(overview) = read.0? else {
+        let Some(reading) = read.0? else {
             return Err(unknown(&args.batch));
         };
+        let overview = reading.overview;
         let pause = read.2.paused(&args.batch, now).cloned();
         let shown = BatchProgress::new(overview, pause, read.1);
         let left = shown.overview.left();

@@ -1,9 +1,10 @@
 //! The progress of batches. It is computed from one short record per user, which is saved in the same atomic step as the
-//! checkpoint of the user, so that both always agree. [`Tally`] is pure; [`overview()`] reads.
+//! checkpoint of the user, so that both always agree. [`Tally`] is pure; [`read()`] reads.
 
 mod overview;
 mod page;
 mod read;
+mod readings;
 mod report;
 mod series;
 mod short;
@@ -14,8 +15,9 @@ pub(crate) use overview::{
     AccessRange, AccessTimes, BatchProgress, DeadLetters, Overview, StillHaveAccess, Waiting,
 };
 pub(crate) use page::{BatchFilter, BatchPage, UnderWay, UnderWayBatches, page, under_way};
-pub(crate) use read::{column_names, overview, report};
+pub(crate) use read::{column_names, read, report};
+pub(crate) use readings::Readings;
 pub(crate) use report::{Reported, csv};
-pub(crate) use series::{BatchSeries, series};
+pub(crate) use series::BatchSeries;
 pub(crate) use short::{BatchState, ListedProgress, ShortProgress};
 pub(crate) use tally::Tally;

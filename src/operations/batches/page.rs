@@ -1,10 +1,13 @@
 //! The list of batches, page by page.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{BatchState, ListedProgress, Overview, ShortProgress, overview};
+use super::read::Reading;
+use super::{BatchState, ListedProgress, Overview, Readings, ShortProgress};
 use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::operations::stops::Stops;
@@ -42,6 +45,7 @@ pub(crate) struct BatchPage {
 /// A page of at most `limit` batches. `None` if no page gave this cursor.
 pub(crate) async fn page(
     batches: &dyn Batches,
+    readings: &Readings,
     stops: &Stops,
     filter: &BatchFilter,
     cursor: Option<&str>,
@@ -78,13 +82,14 @@ pub(crate) async fn page(
                 page.next_cursor = after.as_ref().map(text);
                 return Ok(Some(page));
             }
-            let overview = if is_too_much {
-                None
+            let reading = if is_too_much {
+                Arc::default()
             } else {
-                overview(batches, &batch.batch_id, now).await?
+                readings.of(batches, &batch.batch_id, now).await?
             };
             let may_be_paused = stops.may_pause(&batch.batch_id, now);
-            let progress = overview.map(|overview| ShortProgress::of(&overview, may_be_paused));
+            let read = reading.as_ref().as_ref();
+            let progress = read.map(|read| ShortProgress::of(&read.overview, may_be_paused));
             if filter.admits(progress.as_ref()) {
                 page.batches.push(ListedProgress {
                     pause: stops.paused(&batch.batch_id, now).cloned(),
@@ -177,6 +182,7 @@ pub(crate) struct UnderWayBatches {
 /// Those of the newest batches that are not finished.
 pub(crate) async fn under_way(
     batches: &dyn Batches,
+    readings: &Readings,
     stops: &Stops,
     now: Timestamp,
 ) -> Result<UnderWayBatches, Failure> {
@@ -194,11 +200,11 @@ pub(crate) async fn under_way(
             found.not_read += 1;
             continue;
         }
-        let overview = overview(batches, &batch.batch_id, now).await?;
-        let under_way =
-            overview.filter(|overview| BatchState::of(overview) != BatchState::Finished);
-        if let Some(overview) = under_way {
-            let under_way = UnderWay::of(batch, &overview, stops, now);
+        let reading = readings.of(batches, &batch.batch_id, now).await?;
+        if let Some(Reading { overview, .. }) = reading.as_ref()
+            && BatchState::of(overview) != BatchState::Finished
+        {
+            let under_way = UnderWay::of(batch, overview, stops, now);
             found.batches.push(under_way);
         }
     }

@@ -43,7 +43,16 @@ impl Many {
             begins: Some(begins.to_owned()),
         };
         let stops = running();
-        let page = page(self, &stops, &filter, cursor, limit, at(NOW)).await;
+        let page = page(
+            self,
+            &Readings::default(),
+            &stops,
+            &filter,
+            cursor,
+            limit,
+            at(NOW),
+        )
+        .await;
         page.unwrap().unwrap()
     }
 }
@@ -178,7 +187,16 @@ async fn a_pause_of_all_workers_and_an_unknown_pause_make_no_batch_stuck() {
     let batches = many(1);
     let state = async |stops: &Stops| {
         let filter = BatchFilter::default();
-        let page = page(&batches, stops, &filter, None, 10, at(NOW)).await;
+        let page = page(
+            &batches,
+            &Readings::default(),
+            stops,
+            &filter,
+            None,
+            10,
+            at(NOW),
+        )
+        .await;
         let page = page.unwrap().unwrap();
         (page.batches[0].progress.unwrap().state, page.pause_unknown)
     };
@@ -190,6 +208,6 @@ async fn a_pause_of_all_workers_and_an_unknown_pause_make_no_batch_stuck() {
     };
     assert_eq!(state(&all_paused).await, (BatchState::UnderWay, false));
     assert_eq!(state(&Stops::default()).await, (BatchState::UnderWay, true));
-    let under_way = under_way(&batches, &Stops::default(), at(NOW)).await;
+    let under_way = under_way(&batches, &Readings::default(), &Stops::default(), at(NOW)).await;
     assert!(under_way.unwrap().pause_unknown);
 }

@@ -1,27 +1,36 @@
 use jiff::Timestamp;
 
-use super::{Overview, Reported, Standing, Tally};
+use super::{BatchSeries, Overview, Reported, Standing, Tally};
 use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::ports::FileColumns;
 use crate::ports::batches::{Batches, Record};
 
 /// The number of users who are read in one round trip.
-pub(super) const PAGE: usize = 5000;
+const PAGE: usize = 5000;
 
 /// The number of whole checkpoints that are read in one round trip.
 const PAGE_WHOLE: usize = 500;
 
+/// What one pass over all users of a batch finds.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub overview: Overview,
+    /// Of the last 48 hours.
+    pub series: BatchSeries,
+}
+
 /// Reads all users of a batch. `None` if the batch does not exist.
-pub(crate) async fn overview(
+pub(crate) async fn read(
     batches: &dyn Batches,
     batch: &BatchId,
     now: Timestamp,
-) -> Result<Option<Overview>, Failure> {
+) -> Result<Option<Reading>, Failure> {
     let Some(begun_at) = batches.begun_at(batch).await? else {
         return Ok(None);
     };
     let mut tally = Tally::new(batch.clone(), Some(begun_at), now);
+    let mut series = BatchSeries::new(batch.clone(), now);
     let mut from = 0;
 
     loop {
@@ -33,10 +42,14 @@ pub(crate) async fn overview(
         let summaries = batches.summaries(batch, &members.users).await?;
         for (known, added_at) in summaries.iter().zip(&members.added_at) {
             tally.add(known, *added_at);
+            series.add(known);
         }
         match members.next {
             Some(next) => from = next,
-            None => return Ok(Some(tally.finish())),
+            None => {
+                let overview = tally.finish();
+                return Ok(Some(Reading { overview, series }));
+            }
         }
     }
 }

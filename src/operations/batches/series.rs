@@ -2,12 +2,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::read::PAGE;
 use super::{Known, Summary};
-use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::operations::series::Minutes;
-use crate::ports::batches::Batches;
 
 /// What happened to the users of a batch, minute by minute
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -36,41 +33,34 @@ pub(crate) struct MinuteOfBatch {
     pub access_removed: u64,
 }
 
-/// Reads all users of a batch. `None` if the batch does not exist.
-pub(crate) async fn series(
-    batches: &dyn Batches,
-    batch: &BatchId,
-    since: Timestamp,
-    now: Timestamp,
-) -> Result<Option<BatchSeries>, Failure> {
-    if batches.begun_at(batch).await?.is_none() {
-        return Ok(None);
-    }
-    let range = Minutes::since(since, now);
-    let empty = range.starts().map(|at| MinuteOfBatch {
-        at,
-        finished: 0,
-        access_removed: 0,
-    });
-    let mut series = BatchSeries {
-        batch_id: batch.clone(),
-        as_of: now,
-        unreadable: 0,
-        minutes: empty.collect(),
-    };
-    let mut from = Some(0);
-    while let Some(first) = from {
-        let members = batches.begun(batch, first, PAGE).await?.members;
-        for known in batches.summaries(batch, &members.users).await? {
-            series.add(&known, &range);
-        }
-        from = members.next;
-    }
-    Ok(Some(series))
-}
-
 impl BatchSeries {
-    fn add(&mut self, known: &Known, range: &Minutes) {
+    /// The last 48 hours, in which nothing happened so far.
+    pub(super) fn new(batch_id: BatchId, now: Timestamp) -> Self {
+        let empty = Minutes::all(now).starts().map(|at| MinuteOfBatch {
+            at,
+            finished: 0,
+            access_removed: 0,
+        });
+        Self {
+            batch_id,
+            as_of: now,
+            unreadable: 0,
+            minutes: empty.collect(),
+        }
+    }
+
+    /// The minutes from this time on; at least the last one.
+    pub(crate) fn since(&self, since: Timestamp) -> Self {
+        let wanted = Minutes::since(since, self.as_of);
+        let left_out = self.minutes.len() - usize::from(wanted.count);
+        Self {
+            batch_id: self.batch_id.clone(),
+            minutes: self.minutes.iter().skip(left_out).copied().collect(),
+            ..*self
+        }
+    }
+
+    pub(super) fn add(&mut self, known: &Known) {
         let summary = match known {
             Known::Nothing => return,
             Known::Unreadable => {
@@ -88,10 +78,11 @@ impl BatchSeries {
             access_removed_at,
             ..
         } = summary;
-        if let Some(minute) = self.minute(*finished_at, range) {
+        let range = Minutes::all(self.as_of);
+        if let Some(minute) = self.minute(*finished_at, &range) {
             minute.finished += 1;
         }
-        if let Some(minute) = self.minute(*access_removed_at, range) {
+        if let Some(minute) = self.minute(*access_removed_at, &range) {
             minute.access_removed += 1;
         }
     }

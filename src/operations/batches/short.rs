@@ -1,6 +1,6 @@
 //! The progress of a batch in short.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -67,6 +67,9 @@ pub(crate) struct ListedProgress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ShortProgress {
+    /// The time of these numbers.
+    #[schema(value_type = String, format = DateTime)]
+    pub as_of: Timestamp,
     /// Users with a terminal state and a stored manifest.
     pub finished: u64,
     /// Users with a dead letter.
@@ -93,6 +96,7 @@ impl ShortProgress {
             state => state,
         };
         Self {
+            as_of: overview.as_of,
             finished: overview.finished,
             dead_letters: overview.dead(),
             cancelled: overview.cancelled,
@@ -106,8 +110,6 @@ impl ShortProgress {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::machine::StateName;
     use crate::operations::batches::{Known, Summary, Tally};

@@ -36,6 +36,18 @@ pub(crate) struct UserFilter {
 }
 
 impl UserFilter {
+    /// The same for filters between which nobody can see a difference: times that are less than ten seconds apart, as an
+    /// answer that is shared may be so old.
+    pub(crate) fn name(&self) -> String {
+        let tens = |at: Timestamp| at.as_second().div_euclid(10);
+        let asked_before = self.asked_before.map(tens);
+        let same = Self {
+            asked_before: None,
+            ..self.clone()
+        };
+        format!("{same:?} {asked_before:?}")
+    }
+
     /// Whether a record has to be read to know whether a user is meant.
     pub(super) const fn needs_records(&self) -> bool {
         self.access

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
-
-use super::problem::Problem;
 
 /// An answer is shared for this long, or for four times as long as it took, but never for longer than the maximum.
 const LASTS: Duration = Duration::from_secs(2);
@@ -17,36 +16,46 @@ const LASTS_AT_MOST: Duration = Duration::from_secs(10);
 const KEPT: usize = 64;
 
 /// Answers by their name.
-pub(super) struct SharedAnswers<T>(Mutex<HashMap<String, Place<T>>>);
-
-type Place<T> = Arc<tokio::sync::Mutex<Option<Kept<T>>>>;
-
-struct Kept<T> {
-    answer: Result<Arc<T>, Problem>,
-    until: Instant,
+pub(crate) struct SharedAnswers<T, E> {
+    places: Mutex<HashMap<String, Place<T, E>>>,
+    /// How often something was changed here, after which an answer that was begun before is old.
+    changes: AtomicU64,
 }
 
-impl<T> Default for SharedAnswers<T> {
+type Place<T, E> = Arc<tokio::sync::Mutex<Option<Kept<T, E>>>>;
+
+struct Kept<T, E> {
+    answer: Result<Arc<T>, E>,
+    until: Instant,
+    changes: u64,
+}
+
+impl<T, E> Default for SharedAnswers<T, E> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self {
+            places: Mutex::default(),
+            changes: AtomicU64::new(0),
+        }
     }
 }
 
-impl<T> SharedAnswers<T> {
+impl<T, E: Clone> SharedAnswers<T, E> {
     /// The answer that is kept, or else one that `compute` makes of the last one. Those who ask at the same time wait for it.
-    pub(super) async fn get<F>(
+    pub(crate) async fn get<F>(
         &self,
         name: &str,
         compute: impl FnOnce(Option<Arc<T>>) -> F,
-    ) -> Result<Arc<T>, Problem>
+    ) -> Result<Arc<T>, E>
     where
-        F: Future<Output = Result<T, Problem>>,
+        F: Future<Output = Result<T, E>>,
     {
         let place = self.place(name);
         let mut kept = place.lock().await;
         let begun = Instant::now();
+        let changes = self.changes.load(Ordering::Relaxed);
         if let Some(kept) = &*kept
             && begun < kept.until
+            && kept.changes == changes
         {
             return kept.answer.clone();
         }
@@ -57,16 +66,22 @@ impl<T> SharedAnswers<T> {
         *kept = Some(Kept {
             answer: answer.clone(),
             until: Instant::now() + lasts,
+            changes,
         });
         answer
     }
 
-    fn place(&self, name: &str) -> Place<T> {
-        let mut places = self.0.lock();
+    /// Who changed something sees it: what was read before is not handed out again.
+    pub(crate) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn place(&self, name: &str) -> Place<T, E> {
+        let mut places = self.places.lock();
         if places.len() >= KEPT && !places.contains_key(name) {
             let now = Instant::now();
             // What is being computed is locked, and stays.
-            let is_over = |place: &Place<T>| {
+            let is_over = |place: &Place<T, E>| {
                 let kept = place.try_lock();
                 kept.is_ok_and(|kept| kept.as_ref().is_none_or(|kept| kept.until <= now))
             };
@@ -81,13 +96,13 @@ impl<T> SharedAnswers<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn readers_share_an_answer_for_four_times_its_cost_and_at_most_ten_seconds() {
-        let answers = SharedAnswers::<u32>::default();
+        let answers = SharedAnswers::<u32, String>::default();
         let computed = AtomicU32::new(0);
         let ask = async |name: &str| {
             let cost = Duration::from_secs(if name == "slow" { 20 } else { 2 });
@@ -114,8 +129,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_error_is_shared_and_the_last_answer_is_handed_on_only_if_it_is_one() {
-        let answers = SharedAnswers::<u32>::default();
-        let fails = || Problem::not_found("no_such_batch", "x");
+        let answers = SharedAnswers::<u32, String>::default();
+        let fails = || "no such batch".to_owned();
         let seen = answers.get("a", |_last| async { Err(fails()) }).await;
         assert_eq!(seen, Err(fails()));
         let seen = answers.get("a", |_last| async { Ok(1) }).await;
@@ -132,17 +147,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_change_ends_what_was_read_before_it_even_where_the_reading_ends_later() {
+        let answers = SharedAnswers::<u32, String>::default();
+        let ask = async |wanted: u32| {
+            let asked = answers.get("a", |last| async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(last.map_or(wanted, |last| *last + wanted))
+            });
+            *asked.await.unwrap()
+        };
+        let changing = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            answers.changed();
+        };
+        assert_eq!(tokio::join!(ask(1), changing).0, 1);
+        assert_eq!(ask(10).await, 11, "it was begun before the change");
+        assert_eq!(ask(100).await, 11);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_number_of_answers_is_bounded() {
-        let answers = SharedAnswers::<u32>::default();
+        let answers = SharedAnswers::<u32, String>::default();
         for number in 0..KEPT + 3 {
             let name = number.to_string();
             let asked = answers.get(&name, |_last| async { Ok(1) });
             asked.await.unwrap();
         }
-        assert_eq!(answers.0.lock().len(), KEPT);
+        assert_eq!(answers.places.lock().len(), KEPT);
         tokio::time::advance(LASTS).await;
         let asked = answers.get("one more", |_last| async { Ok(1) });
         asked.await.unwrap();
-        assert_eq!(answers.0.lock().len(), 1);
+        assert_eq!(answers.places.lock().len(), 1);
     }
 }
