@@ -2,7 +2,10 @@
 
 mod about;
 pub(super) mod audit_log;
+pub(super) mod batch_history;
 pub(super) mod batch_pause;
+pub(super) mod batch_report;
+mod batch_routes;
 pub(super) mod batch_users;
 pub(super) mod batches;
 pub(super) mod begun;
@@ -59,7 +62,7 @@ use super::read::Line;
 use super::sessions::SessionDesk;
 use super::shared_answers::SharedAnswers;
 use crate::address::RunbookUrl;
-use crate::operations::batches::BatchProgress;
+use crate::operations::batches::{BatchHistory, BatchProgress};
 use crate::operations::fleet::FleetSources;
 use crate::operations::operation::Place;
 use crate::operations::overview::DeploymentOverview;
@@ -67,7 +70,7 @@ use crate::people::Permission;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
 use crate::registers::StopRegister;
-use crate::registers::audit_log::Operator;
+use crate::registers::audit_log::{AuditEntry, Operator};
 use crate::steps::Services;
 use crate::telemetry::metrics;
 pub(crate) use deployment::{Deployment, KnownLog, ShownSetting};
@@ -99,6 +102,8 @@ struct Inner {
     deployment: Deployment,
     overviews: SharedAnswers<DeploymentOverview>,
     batches: SharedAnswers<BatchProgress>,
+    histories: SharedAnswers<BatchHistory>,
+    recent_entries: SharedAnswers<Vec<AuditEntry>>,
 }
 
 impl Api {
@@ -130,6 +135,8 @@ impl Api {
             deployment,
             overviews: SharedAnswers::default(),
             batches: SharedAnswers::default(),
+            histories: SharedAnswers::default(),
+            recent_entries: SharedAnswers::default(),
         }))
     }
 
@@ -231,20 +238,13 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(evidence::verify))
         .routes(routes!(evidence_log::show))
         .routes(routes!(evidence_log::proof))
-        .routes(routes!(batches::list))
-        .routes(routes!(batches::show))
-        .routes(routes!(batch_users::list))
-        .routes(routes!(batch_users::minutes))
-        .routes(routes!(batch_users::report))
+        .merge(batch_routes::routes())
         .routes(routes!(overview::show))
         .routes(routes!(overview::minutes))
         .routes(routes!(limits::show))
         .routes(routes!(limits::search))
         .routes(routes!(cancel::user))
-        .routes(routes!(cancel::batch))
         .routes(routes!(reactivate::user))
-        .routes(routes!(batch_pause::pause))
-        .routes(routes!(batch_pause::resume))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letter_groups::list))
         .routes(routes!(dead_letter_groups::note))
