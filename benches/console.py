@@ -25,8 +25,8 @@ from rig import account, free_port, rig
 from user import tenant
 
 LOOKS = 7
-# The worker reads again after 2 s, or four times as long as it read.
-FORGOTTEN_S = 3
+# The worker reads again after 2 s, or four times as long as it read, but not later than after 10 s.
+FORGOTTEN_S = 11
 WATCHED_S = 30
 ROUNDS = 3
 
@@ -91,8 +91,8 @@ def get(port, path):
     return (time.monotonic() - began) * 1000, size
 
 
-def pages(port, batch):
-    for path in ["/", "/access", "/batches", f"/batches/{batch}", f"/batches/{batch}/users", f"/users/{user(7)}", "/dead-letters", "/workers"]:
+def pages(port, batch, *more):
+    for path in ["/", "/access", "/batches", f"/batches/{batch}", f"/batches/{batch}/users", "/dead-letters", "/workers", *more]:
         first, size = get(port, path)
         looks = []
         for _ in range(LOOKS):
@@ -143,7 +143,7 @@ def of_a_large_batch(binary, servers, users, count):
         subprocess.run([binary, "submit", "--file", listed, "--batch-id", "bench"], **quietly)
         worker, port = started(start_worker)
         print(f"a batch of {users} users who wait:")
-        pages(port, "bench")
+        pages(port, "bench", f"/users/{user(7)}")
         finish(environment, "bench", users)
         print("the same, finished:")
         pages(port, "bench")

@@ -83,6 +83,7 @@ pub(super) async fn run(args: &Args, settings: &AnySettings) -> Result<Exit, Cli
         dead_letter: false,
         asked_before: None,
         id_begins: None,
+        removed: None,
         access: args.access,
         state: state.transpose()?,
         waiting_for: args.waiting_for.clone(),

@@ -30,6 +30,7 @@ pub(crate) mod status;
 pub(crate) mod stops;
 pub(crate) mod submit;
 pub(crate) mod surge;
+pub(crate) mod target;
 pub(crate) mod times;
 pub(crate) mod tracker;
 pub(crate) mod users;

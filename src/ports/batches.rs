@@ -304,6 +304,12 @@ impl Summary {
             .then(|| self.requested_at.unwrap_or(self.updated_at))
     }
 
+    /// How long it took from the request to the removal of access, in milliseconds. Clocks that disagree make no negative time.
+    pub(crate) fn access_took_ms(&self) -> Option<u64> {
+        let took = self.access_removed_at?.as_millisecond() - self.requested_at?.as_millisecond();
+        Some(u64::try_from(took).unwrap_or(0))
+    }
+
     /// How far the user is at `now`. A wait that is over does not count.
     pub(crate) fn standing(&self, now: Timestamp) -> Standing {
         if self.cancelled_at.is_some() {

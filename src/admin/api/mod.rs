@@ -2,7 +2,10 @@
 
 mod about;
 pub(super) mod audit_log;
+pub(super) mod batch_history;
 pub(super) mod batch_pause;
+pub(super) mod batch_report;
+mod batch_routes;
 pub(super) mod batch_users;
 pub(super) mod batches;
 pub(super) mod begun;
@@ -228,20 +231,13 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(evidence::verify))
         .routes(routes!(evidence_log::show))
         .routes(routes!(evidence_log::proof))
-        .routes(routes!(batches::list))
-        .routes(routes!(batches::show))
-        .routes(routes!(batch_users::list))
-        .routes(routes!(batch_users::minutes))
-        .routes(routes!(batch_users::report))
+        .merge(batch_routes::routes())
         .routes(routes!(overview::show))
         .routes(routes!(overview::minutes))
         .routes(routes!(limits::show))
         .routes(routes!(limits::search))
         .routes(routes!(cancel::user))
-        .routes(routes!(cancel::batch))
         .routes(routes!(reactivate::user))
-        .routes(routes!(batch_pause::pause))
-        .routes(routes!(batch_pause::resume))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letter_groups::list))
         .routes(routes!(dead_letter_groups::note))

@@ -1,10 +1,11 @@
 //! What all readers of a moment share.
 
 use crate::admin::problem::Problem;
-use crate::operations::batches::Readings;
+use crate::operations::batches::{BatchHistory, Readings};
 use crate::operations::overview::{DeploymentOverview, Surroundings};
 use crate::operations::shared_answers::SharedAnswers;
 use crate::operations::users::UserPage;
+use crate::registers::audit_log::AuditEntry;
 
 #[derive(Default)]
 pub(super) struct Shared {
@@ -12,6 +13,8 @@ pub(super) struct Shared {
     pub(super) overviews: SharedAnswers<DeploymentOverview, Problem>,
     pub(super) readings: Readings,
     pub(super) users: SharedAnswers<UserPage, Problem>,
+    pub(super) histories: SharedAnswers<BatchHistory, Problem>,
+    pub(super) recent_entries: SharedAnswers<Vec<AuditEntry>, Problem>,
 }
 
 impl Shared {
@@ -21,5 +24,7 @@ impl Shared {
         self.overviews.changed();
         self.readings.changed();
         self.users.changed();
+        self.histories.changed();
+        self.recent_entries.changed();
     }
 }

@@ -74,6 +74,7 @@ pub(crate) async fn list(
         dead_letter: wanted.dead_letter,
         asked_before: wanted.older,
         id_begins: None,
+        removed: None,
         batch: wanted.batch,
     };
     let limit = super::limit(wanted.limit, 100);

@@ -1,5 +1,7 @@
 //! The pages of one batch.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use axum::{Extension, Json};
@@ -9,14 +11,13 @@ use super::act::link;
 use super::asked::Asked;
 use super::chart::{self, Slice};
 use super::page::{Menu, Page};
-use super::{list, now, parts, words};
-use crate::admin::api::{Api, batch_users, batches, overview};
+use super::{histogram, list, now, over_time, parts, words};
+use crate::admin::api::{Api, batch_history, batch_report, batch_users, batches};
 use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query};
 use crate::job::BatchId;
-use crate::operations::batches::{AccessTimes, BatchProgress, BatchSeries, Overview, Waiting};
-use crate::operations::times;
+use crate::operations::batches::{BatchHistory, BatchProgress, Overview, Waiting};
 use crate::people::Permission;
 
 pub(super) async fn show(
@@ -24,12 +25,8 @@ pub(super) async fn show(
     Extension(caller): Extension<Caller>,
     At(batch): At<BatchId>,
 ) -> Result<Page, Problem> {
-    let hour = batch_users::minutes(
-        State(api.clone()),
-        At(batch.clone()),
-        Query(overview::Wanted::default()),
-    );
-    let (read, hour) = tokio::join!(batches::show(State(api), At(batch)), hour);
+    let history = batch_history::show(State(api.clone()), At(batch.clone()));
+    let (read, history) = tokio::join!(batches::show(State(api), At(batch)), history);
     let Json(read) = read?;
     let title = match &read.overview.still_have_access {
         Some(access) => format!(
@@ -39,12 +36,16 @@ pub(super) async fn show(
         ),
         None => read.overview.batch_id.to_string(),
     };
-    let hour = hour.map(|Json(hour)| hour);
-    let page = Page::new(title, Menu::Batches, body(&caller, &read, &hour));
+    let history = history.map(|Json(history)| history);
+    let page = Page::new(title, Menu::Batches, body(&caller, &read, &history));
     Ok(page.live().as_of(read.overview.as_of))
 }
 
-fn body(caller: &Caller, progress: &BatchProgress, hour: &Result<BatchSeries, Problem>) -> Markup {
+fn body(
+    caller: &Caller,
+    progress: &BatchProgress,
+    history: &Result<Arc<BatchHistory>, Problem>,
+) -> Markup {
     let overview = &progress.overview;
     let batch = &overview.batch_id;
     html! {
@@ -70,9 +71,9 @@ fn body(caller: &Caller, progress: &BatchProgress, hour: &Result<BatchSeries, Pr
         (dead_letters(overview))
         h2 { "Evidence" }
         (evidence(overview))
-        h2 { "Last hour" }
-        @match hour {
-            Ok(hour) => (minutes(hour)),
+        h2 { "Over time" }
+        @match history {
+            Ok(history) => (over_time::show(history)),
             Err(problem) => (parts::unknown(problem.detail(), problem.code())),
         }
     }
@@ -162,37 +163,7 @@ fn access(overview: &Overview) -> Markup {
     html! {
         @match &overview.access_removed {
             None => p { "Nobody's access is removed yet." },
-            Some(access) => (times_of(access)),
-        }
-    }
-}
-
-fn times_of(access: &AccessTimes) -> Markup {
-    let most = access
-        .histogram
-        .iter()
-        .map(|range| range.users)
-        .max()
-        .unwrap_or(0);
-    html! {
-        p {
-            "Removed of " (parts::count(access.users, "user")) ": half within " (times::about(access.p50_seconds))
-            ", 95 of 100 within " (times::about(access.p95_seconds)) ", longest " (times::about(access.longest_seconds)) "."
-        }
-        div.scroll tabindex="0" role="region" aria-label="Time from the request to the removal of access" {
-            table {
-                caption { "Time from the request to the removal of access" }
-                thead { tr { th scope="col" { "Within" } th scope="col" { "Share" } th.number scope="col" { "Users" } } }
-                tbody {
-                    @for range in &access.histogram {
-                        tr {
-                            th scope="row" { @match range.up_to_seconds { Some(end) => (times::whole_span(end)), None => "longer" } }
-                            td { (chart::bar(range.users, most, "d")) }
-                            td.number { (parts::number(range.users)) }
-                        }
-                    }
-                }
-            }
+            Some(access) => (histogram::show(&overview.batch_id, access)),
         }
     }
 }
@@ -250,37 +221,6 @@ fn evidence(overview: &Overview) -> Markup {
     }
 }
 
-fn minutes(hour: &BatchSeries) -> Markup {
-    let finished: Vec<Option<u64>> = hour
-        .minutes
-        .iter()
-        .map(|minute| Some(minute.finished))
-        .collect();
-    let removed: Vec<Option<u64>> = hour
-        .minutes
-        .iter()
-        .map(|minute| Some(minute.access_removed))
-        .collect();
-    html! {
-        p { "Access removed, minute by minute" }
-        (chart::columns("Users whose access was removed, minute by minute; the table has the numbers", &removed, &[]))
-        p { "Users finished, minute by minute" }
-        (chart::columns("Users finished, minute by minute; the table has the numbers", &finished, &[]))
-        details #minutes {
-            summary { "Show as a table" }
-            table {
-                thead { tr { th scope="col" { "Minute" } th.number scope="col" { "Access removed" } th.number scope="col" { "Finished" } } }
-                tbody {
-                    @for minute in hour.minutes.iter().filter(|minute| minute.finished + minute.access_removed > 0) {
-                        tr { th scope="row" { (parts::time(minute.at)) } td.number { (minute.access_removed) } td.number { (minute.finished) } }
-                    }
-                }
-            }
-            p.soft { "Minutes without any are left out." }
-        }
-    }
-}
-
 pub(super) async fn users(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -298,7 +238,10 @@ pub(super) async fn users(
             (list::text(&asked, "why", "Waits for, or reason"))
             (list::text(&asked, "q", "ID begins with"))
             (list::choice(&asked, "access", "Access", &[["true", "Still has access"]]))
+            (list::text(&asked, histogram::AFTER, "Removed after more than (seconds)"))
+            (list::text(&asked, histogram::WITHIN, "Removed within (seconds)"))
         }))
+        @if asked.is_filtered() { p { a href=(asked.at(&format!("/batches/{batch}/report.csv"))) { "Download those that match as CSV" } } }
         @if found.users.is_empty() { (list::none(&asked, found.next_cursor.is_some(), "Nobody.")) }
         @else { (list::users(&caller, "Users of the batch", &found.users, now)) }
         (list::next(&asked, found.next_cursor.as_deref()))
@@ -307,9 +250,13 @@ pub(super) async fn users(
     Ok(page.live().as_of(found.as_of))
 }
 
-/// All users of the batch, as the API sends them.
-pub(super) async fn report(state: State<Api>, batch: At<BatchId>) -> Result<Response, Problem> {
-    batch_users::report(state, batch).await
+/// The users of the batch whom the filters of the address mean, as the API sends them.
+pub(super) async fn report(
+    state: State<Api>,
+    batch: At<BatchId>,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    batch_report::report(state, batch, Query(asked.read(&[])?)).await
 }
 
 #[cfg(test)]

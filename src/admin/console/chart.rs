@@ -60,48 +60,70 @@ fn pattern(class: &str) -> Option<&'static str> {
     }
 }
 
-/// A bar in a row of a table.
-pub(super) fn bar(count: u64, most: u64, class: &str) -> Markup {
-    html! {
-        svg.chart aria-hidden="true" viewBox="0 0 200 14" width="200" height="14" {
-            rect class=(class) x="0" y="0" width=(scaled(count, most, 200)) height="14" {}
-        }
-    }
+const TALL: u64 = 80;
+const TOP: u64 = 14;
+const COLUMN: usize = 6;
+/// There is room for the words above the columns.
+const NARROWEST: usize = 360;
+
+/// What is drawn over the columns of a chart.
+#[derive(Default)]
+pub(super) struct Over<'a> {
+    /// For each column, how much of it went wrong.
+    pub(super) wrong: &'a [Option<u64>],
+    /// Columns at which something happened, with what it was.
+    pub(super) ticks: &'a [(usize, String)],
 }
 
-/// Columns over time, the oldest at the left, each with a part that went wrong. What is unknown has a mark of its own, since it is
-/// not zero.
-pub(super) fn columns(title: &str, counts: &[Option<u64>], wrong: &[Option<u64>]) -> Markup {
-    const TALL: u64 = 80;
-    const TOP: u64 = 14;
-
-    let most = counts.iter().flatten().copied().max().unwrap_or(0);
-    let width = 6 * counts.len().max(1);
+/// Columns over time, the oldest at the left. `most` are the words for the highest one. What is unknown has a mark of its own, since
+/// it is not zero.
+pub(super) fn columns(title: &str, most: &str, counts: &[Option<u64>], over: &Over<'_>) -> Markup {
+    let highest = counts.iter().flatten().copied().max().unwrap_or(0);
+    let width = (COLUMN * counts.len()).max(NARROWEST);
     html! {
         svg.chart role="img" aria-label=(title) viewBox={ "0 0 " (width) " " (TALL + TOP) } width=(width) height=(TALL + TOP) {
             title { (title) }
-            @if !wrong.is_empty() { (patterns()) }
-            text x="2" y="11" { "most: " (parts::number(most)) }
+            @if !over.wrong.is_empty() { (patterns()) }
+            text x="2" y="11" { "most: " (most) }
             @for (place, count) in counts.iter().enumerate() {
                 @match count {
                     Some(count) => {
-                        @let tall = scaled(*count, most, TALL);
-                        rect.d x=(6 * place) y=(TALL - tall + TOP) width="5" height=(tall) {}
+                        @let tall = scaled(*count, highest, TALL);
+                        rect.d x=(COLUMN * place) y=(TALL - tall + TOP) width="5" height=(tall) {}
                     }
-                    None => rect.c x=(6 * place) y=(TALL + TOP - 2) width="5" height="2" {},
+                    None => rect.c x=(COLUMN * place) y=(TALL + TOP - 2) width="5" height="2" {},
                 }
-                @if let Some(Some(wrong)) = wrong.get(place) {
-                    @let tall = scaled(*wrong, most, TALL);
-                    rect.dead x=(6 * place) y=(TALL - tall + TOP) width="5" height=(tall) {}
-                    rect fill="url(#hatched)" x=(6 * place) y=(TALL - tall + TOP) width="5" height=(tall) {}
+                @if let Some(Some(wrong)) = over.wrong.get(place) {
+                    @let tall = scaled(*wrong, highest, TALL);
+                    rect.dead x=(COLUMN * place) y=(TALL - tall + TOP) width="5" height=(tall) {}
+                    rect fill="url(#hatched)" x=(COLUMN * place) y=(TALL - tall + TOP) width="5" height=(tall) {}
                 }
             }
+            @for (place, words) in over.ticks { (tick(*place, words)) }
         }
     }
 }
 
+/// A mark from the top to the bottom.
+fn tick(place: usize, words: &str) -> Markup {
+    let x = COLUMN * place + 2;
+    html! {
+        g.tick {
+            title { (words) }
+            path d={ "M" (x) " " (TOP) " V" (TALL + TOP) } {}
+            path d={ "M" (x) " " (TOP) " l-4 -8 h8 z" } {}
+        }
+    }
+}
+
+/// Columns of counts; the words for the highest one are its number.
+pub(super) fn counted(title: &str, counts: &[Option<u64>], over: &Over<'_>) -> Markup {
+    let highest = counts.iter().flatten().copied().max().unwrap_or(0);
+    columns(title, &parts::number(highest), counts, over)
+}
+
 /// `count` of `most`, as a length. What is not nothing is seen.
-fn scaled(count: u64, most: u64, length: u64) -> u64 {
+pub(super) fn scaled(count: u64, most: u64, length: u64) -> u64 {
     if count == 0 || most == 0 {
         return 0;
     }
@@ -131,7 +153,7 @@ mod tests {
         }];
         for text in [
             stacked("3 <users>", &slices).into_string(),
-            columns("a minute", &[Some(3), None, Some(0)], &[]).into_string(),
+            counted("a minute", &[Some(3), None, Some(0)], &Over::default()).into_string(),
         ] {
             assert!(
                 text.contains("role=\"img\"") && text.contains("<title>"),
@@ -139,8 +161,17 @@ mod tests {
             );
             assert!(!text.contains("style="), "{text}");
         }
-        let text = columns("a minute", &[Some(3), None], &[Some(1), None]).into_string();
-        for expected in ["class=\"c\"", "class=\"dead\"", "url(#hatched)"] {
+        let over = Over {
+            wrong: &[Some(1), None],
+            ticks: &[(1, "paused by <ada>".to_owned())],
+        };
+        let text = counted("a minute", &[Some(3), None], &over).into_string();
+        for expected in [
+            "class=\"c\"",
+            "class=\"dead\"",
+            "url(#hatched)",
+            "paused by &lt;ada&gt;</title>",
+        ] {
             assert!(text.contains(expected), "{expected}: {text}");
         }
     }

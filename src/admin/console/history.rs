@@ -67,7 +67,7 @@ fn columns(title: &str, spans: &[MinuteOfFleet], of: fn(&MinuteOfFleet) -> Optio
         "{title}: {} in all; the table has the numbers",
         parts::number(total)
     );
-    chart::columns(&title, &counts, &[])
+    chart::counted(&title, &counts, &chart::Over::default())
 }
 
 fn calls(spans: &[MinuteOfFleet]) -> Markup {
@@ -79,7 +79,7 @@ fn calls(spans: &[MinuteOfFleet]) -> Markup {
         parts::number(refused)
     );
     html! {
-        (chart::columns(&title, &counts, &throttled))
+        (chart::counted(&title, &counts, &chart::Over { wrong: &throttled, ..chart::Over::default() }))
         p {
             @if refused == 0 { "None was throttled (429)." }
             @else { span.fault { (parts::count(refused, "call")) " throttled (429): the hatched part of a column." } }

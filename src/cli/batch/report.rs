@@ -7,6 +7,7 @@ use super::unknown::unknown;
 use crate::cli::exit::{CliError, Exit};
 use crate::job::BatchId;
 use crate::operations::batches::{Reported, column_names, csv, report};
+use crate::operations::users::UserFilter;
 use crate::ports::batches::Batches;
 use crate::printable;
 
@@ -34,7 +35,8 @@ pub(super) async fn run(
     batches: &dyn Batches,
     now: Timestamp,
 ) -> Result<Exit, CliError> {
-    let (mut rows, mut next) = report(batches, &args.batch, 0, now).await?;
+    let all = UserFilter::default();
+    let (mut rows, mut next) = report(batches, &args.batch, &all, 0, now).await?;
     if rows.is_empty() && next.is_none() {
         return Err(unknown(&args.batch));
     }
@@ -50,7 +52,7 @@ pub(super) async fn run(
             result => result.map_err(CliError::bad)?,
         }
         let Some(from) = next else { break };
-        (rows, next) = report(batches, &args.batch, from, now).await?;
+        (rows, next) = report(batches, &args.batch, &all, from, now).await?;
     }
 
     match printer.end() {

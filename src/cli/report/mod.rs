@@ -25,6 +25,7 @@ use crate::job::BatchId;
 use crate::operations::report::{
     PARTS, Reporter, Stopped, Strangers, Totals, Wanted, parse_from, parse_to,
 };
+use crate::operations::target::ACCESS_TARGET_TEXT;
 use crate::operations::verify::{Schema, Verifier};
 use page::{End, Head, Page};
 
@@ -52,7 +53,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     /// Target: the longest time from the request until access is gone
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = ACCESS_TARGET_TEXT, value_parser = humantime::parse_duration)]
     sla: Duration,
     /// Form of the report
     #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]

@@ -1,6 +1,8 @@
 //! The progress of batches. It is computed from one short record per user, which is saved in the same atomic step as the
 //! checkpoint of the user, so that both always agree. [`Tally`] is pure; [`read()`] reads.
 
+mod changes;
+mod history;
 mod overview;
 mod page;
 mod read;
@@ -11,6 +13,10 @@ mod short;
 mod tally;
 
 pub(crate) use crate::ports::batches::{Known, Standing, Summary};
+pub(crate) use changes::{about, recent};
+#[cfg(test)]
+pub(crate) use history::PeriodOfBatch;
+pub(crate) use history::{BatchHistory, HISTORY_LASTS, history_begins};
 pub(crate) use overview::{
     AccessRange, AccessTimes, BatchProgress, DeadLetters, Overview, StillHaveAccess, Waiting,
 };

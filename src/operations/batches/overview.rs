@@ -102,6 +102,11 @@ pub(crate) struct AccessTimes {
     /// When the access of the last user was removed.
     #[schema(value_type = String, format = DateTime)]
     pub last_at: Timestamp,
+    /// The target: access is to be removed within this many seconds of the request. It is that of `offboarder report` without
+    /// `--sla`.
+    pub target_seconds: u64,
+    /// The number of users whose access was removed within the target.
+    pub within_target: u64,
     /// How many users were in each range of time, from the shortest one.
     pub histogram: Vec<AccessRange>,
 }
@@ -118,7 +123,7 @@ pub(crate) struct AccessRange {
 
 impl AccessRange {
     /// The ranges of these times.
-    pub(super) fn histogram(access_ms: &[i64]) -> Vec<Self> {
+    pub(super) fn histogram(access_ms: &[u64]) -> Vec<Self> {
         let ends = ACCESS_RANGES.into_iter().map(Some).chain([None]);
         let mut ranges: Vec<Self> = ends
             .map(|up_to_seconds| Self {
@@ -127,7 +132,7 @@ impl AccessRange {
             })
             .collect();
         for ms in access_ms {
-            let after = Duration::from_millis(u64::try_from(*ms).unwrap_or(0));
+            let after = Duration::from_millis(*ms);
             if let Some(range) = ranges.get_mut(range_of(after)) {
                 range.users += 1;
             }

@@ -1,10 +1,12 @@
 use jiff::Timestamp;
 
+use super::history::{Periods, Sums};
 use super::{BatchSeries, Overview, Reported, Standing, Tally};
 use crate::failure::Failure;
-use crate::job::BatchId;
+use crate::job::{BatchId, UserId};
+use crate::operations::users::UserFilter;
 use crate::ports::FileColumns;
-use crate::ports::batches::{Batches, Record};
+use crate::ports::batches::{Batches, Members, Record};
 
 /// The number of users who are read in one round trip.
 const PAGE: usize = 5000;
@@ -18,6 +20,7 @@ pub(crate) struct Reading {
     pub overview: Overview,
     /// Of the last 48 hours.
     pub series: BatchSeries,
+    pub periods: Periods,
 }
 
 /// Reads all users of a batch. `None` if the batch does not exist.
@@ -31,6 +34,7 @@ pub(crate) async fn read(
     };
     let mut tally = Tally::new(batch.clone(), Some(begun_at), now);
     let mut series = BatchSeries::new(batch.clone(), now);
+    let mut sums = Sums::new(batch.clone(), begun_at, now);
     let mut from = 0;
 
     loop {
@@ -43,30 +47,37 @@ pub(crate) async fn read(
         for (known, added_at) in summaries.iter().zip(&members.added_at) {
             tally.add(known, *added_at);
             series.add(known);
+            sums.add(known);
         }
         match members.next {
             Some(next) => from = next,
             None => {
-                let overview = tally.finish();
-                return Ok(Some(Reading { overview, series }));
+                return Ok(Some(Reading {
+                    overview: tally.finish(),
+                    series,
+                    periods: sums.finish(),
+                }));
             }
         }
     }
 }
 
 /// A page of the report of a batch: the rows from position `from` on, and the position of the next page. The batch keeps
-/// the summary of a checkpoint that has expired.
+/// the summary of a checkpoint that has expired. Who is not meant by the filter has no row, so that a page may have none.
 pub(crate) async fn report(
     batches: &dyn Batches,
     batch: &BatchId,
+    filter: &UserFilter,
     from: usize,
     now: Timestamp,
 ) -> Result<(Vec<Reported>, Option<usize>), Failure> {
     let page = batches.page(batch, from, PAGE_WHOLE).await?;
-    let records = batches.records(batch, &page.users).await?;
-    let columns = batches.columns(batch, &page.users).await?;
+    let next = page.next;
+    let users = meant(batches, batch, filter, page, now).await?;
+    let records = batches.records(batch, &users).await?;
+    let columns = batches.columns(batch, &users).await?;
 
-    let rows = page.users.into_iter().zip(records).zip(columns);
+    let rows = users.into_iter().zip(records).zip(columns);
     let rows = rows.map(|((user_id, record), columns)| {
         let row = match record {
             Record::Checkpoint(checkpoint) => Reported::of(&checkpoint, now),
@@ -76,7 +87,28 @@ pub(crate) async fn report(
         };
         Reported { columns, ..row }
     });
-    Ok((rows.collect(), page.next))
+    Ok((rows.collect(), next))
+}
+
+/// Those whom the filter means; their short records are enough to know.
+async fn meant(
+    batches: &dyn Batches,
+    batch: &BatchId,
+    filter: &UserFilter,
+    members: Members,
+    now: Timestamp,
+) -> Result<Vec<UserId>, Failure> {
+    if filter.admits_all() || members.users.is_empty() {
+        return Ok(members.users);
+    }
+    let summaries = batches.summaries(batch, &members.users).await?;
+    let users = members.users.into_iter().zip(members.added_at);
+    let users = users
+        .zip(&summaries)
+        .filter(|((user_id, added_at), known)| {
+            filter.admits_known(*user_id, known, Some(*added_at), now)
+        });
+    Ok(users.map(|((user_id, _), _)| user_id).collect())
 }
 
 /// The names of the columns of input files that are kept with a batch, as far as a report shows them: of several files

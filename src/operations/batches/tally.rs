@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -12,6 +13,7 @@ use super::{
 use crate::failure::Reason;
 use crate::job::BatchId;
 use crate::machine::StateName;
+use crate::operations::target::ACCESS_TARGET;
 
 /// The rate is computed over this time, or over the time since the first user was finished.
 const RATE_WINDOW_MS: i64 = 15 * 60 * 1000;
@@ -32,7 +34,7 @@ pub(crate) struct Tally {
     overview: Overview,
     waiting: BTreeMap<String, Waiting>,
     dead: BTreeMap<&'static str, DeadLetters>,
-    access_ms: Vec<i64>,
+    access_ms: Vec<u64>,
     access_last: Option<Timestamp>,
     /// How many users still have access, and when the first of them was asked for.
     have_access: (u64, Option<Timestamp>),
@@ -129,10 +131,7 @@ impl Tally {
 
         if let Some(gone) = summary.access_removed_at {
             self.access_last = self.access_last.max(Some(gone));
-            let asked = summary
-                .requested_at
-                .map(|asked| gone.as_millisecond() - asked.as_millisecond());
-            self.access_ms.extend(asked.map(|took| took.max(0)));
+            self.access_ms.extend(summary.access_took_ms());
         }
     }
 
@@ -181,6 +180,11 @@ impl Tally {
                 p95_seconds: seconds(percentile(&self.access_ms, 95)?),
                 longest_seconds: seconds(percentile(&self.access_ms, 100)?),
                 last_at,
+                target_seconds: ACCESS_TARGET.as_secs(),
+                within_target: self
+                    .access_ms
+                    .partition_point(|ms| Duration::from_millis(*ms) <= ACCESS_TARGET)
+                    as u64,
                 histogram: AccessRange::histogram(&self.access_ms),
             })
         });
@@ -197,7 +201,7 @@ impl Tally {
 }
 
 /// The percentile by nearest rank.
-fn percentile(sorted: &[i64], of_hundred: usize) -> Option<i64> {
+pub(super) fn percentile(sorted: &[u64], of_hundred: usize) -> Option<u64> {
     let rank = (sorted.len() * of_hundred).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()
 }
@@ -206,7 +210,7 @@ fn percentile(sorted: &[i64], of_hundred: usize) -> Option<i64> {
     clippy::cast_precision_loss,
     reason = "milliseconds of 285,000 years are exact"
 )]
-fn seconds(ms: i64) -> f64 {
+pub(super) fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
 

@@ -187,13 +187,15 @@ proptest! {
             ..summary(StateName::Deactivated)
         }));
         let shown = shown.access_removed.unwrap();
-        let took = || times.iter().map(|took| seconds(took * 1000));
+        let took = || times.iter().map(|took| seconds(took.unsigned_abs() * 1000));
         let not_over = |limit: f64| took().filter(|took| *took <= limit).count() * 100;
         let under = |limit: f64| took().filter(|took| *took < limit).count() * 100;
         for (limit, of_hundred) in [(shown.p50_seconds, 50), (shown.p95_seconds, 95), (shown.longest_seconds, 100)] {
             prop_assert!(not_over(limit) >= of_hundred * times.len());
             prop_assert!(under(limit) < of_hundred * times.len());
         }
+        let in_time = times.iter().filter(|took| **took <= 15 * 60).count();
+        prop_assert_eq!(shown.within_target, u64::try_from(in_time).unwrap());
         prop_assert_eq!(shown.last_at, at(*times.iter().max().unwrap()));
     }
 }

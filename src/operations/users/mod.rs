@@ -22,7 +22,7 @@ use cursor::Cursor;
 use in_batch::in_batch;
 pub(crate) use listed::ListedUser;
 use name_batches::name_batches;
-pub(crate) use page::{NoList, UserFilter, UserSources};
+pub(crate) use page::{NoList, RemovalTime, UserFilter, UserSources};
 use page::{PAGE, Page, READ_AT_MOST};
 
 /// Users, and who still has access in all
