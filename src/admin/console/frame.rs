@@ -14,6 +14,7 @@ use super::display::Display;
 use super::keys;
 use super::page::{Menu, Page};
 use super::parts;
+use super::views::OwnViews;
 use crate::admin::api::{Api, overview};
 use crate::admin::caller::{Caller, SignIn};
 use crate::admin::problem::Problem;
@@ -33,6 +34,7 @@ pub(super) struct Frame {
     overview: Option<Arc<DeploymentOverview>>,
     now: Timestamp,
     display: Display,
+    pub(super) views: OwnViews,
 }
 
 impl Frame {
@@ -51,6 +53,7 @@ impl Frame {
             },
             now: api.now(),
             display,
+            views: OwnViews::default(),
         }
     }
 
@@ -73,6 +76,7 @@ impl Frame {
                 main #content tabindex="-1" {
                     p #stale .bar role="alert" hidden {}
                     (self.as_of(page))
+                    (self.views.forms())
                     div data-live=[tag] data-every=[every] { (fragment) }
                 }
             }
@@ -126,6 +130,7 @@ impl Frame {
                                     (entry.label())
                                     @if let Some(count) = self.count(entry) { " " span.count { (parts::number(count)) } }
                                 }
+                                (self.views.under(entry))
                             }
                         }
                     }
@@ -261,6 +266,7 @@ mod tests {
                 theme: Some("dark"),
                 ..Display::default()
             },
+            views: OwnViews::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use super::{BatchState, ListedProgress, Overview, ShortProgress, overview};
 use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::operations::stops::Stops;
-use crate::ports::batches::{BatchPlace, Batches, Listed};
+use crate::ports::batches::{BatchPlace, Batches, Listed, Record};
 use crate::registers::BatchPause;
 
 /// The number of users that a page of batches reads at most, unless its first batch has more.
@@ -87,6 +87,7 @@ pub(crate) async fn page(
             let progress = overview.map(|overview| ShortProgress::of(&overview, may_be_paused));
             if filter.admits(progress.as_ref()) {
                 page.batches.push(ListedProgress {
+                    requested_by: requested_by(batches, &batch.batch_id).await?,
                     pause: stops.paused(&batch.batch_id, now).cloned(),
                     batch,
                     progress,
@@ -108,6 +109,16 @@ pub(crate) async fn page(
         }
         after = Some(next);
     }
+}
+
+/// Who asked for the first user of a batch.
+async fn requested_by(batches: &dyn Batches, batch: &BatchId) -> Result<Option<String>, Failure> {
+    let first = batches.page(batch, 0, 1).await?.users;
+    let records = batches.records(batch, &first).await?;
+    Ok(records.into_iter().find_map(|record| match record {
+        Record::Checkpoint(checkpoint) => checkpoint.request.requested_by,
+        Record::Nothing | Record::Summary(_) | Record::Unreadable => None,
+    }))
 }
 
 impl BatchFilter {

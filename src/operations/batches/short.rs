@@ -1,10 +1,13 @@
 //! The progress of a batch in short.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Overview;
+use crate::machine::StateName;
 use crate::ports::batches::Listed;
 use crate::registers::BatchPause;
 
@@ -57,6 +60,8 @@ impl BatchState {
 pub(crate) struct ListedProgress {
     #[serde(flatten)]
     pub batch: Listed,
+    /// Who asked for the first user of the batch; null if no worker has taken that user, or the checkpoint has expired.
+    pub requested_by: Option<String>,
     /// Its progress; null if the newer batches of the list have very many users: `batch show` reads it.
     pub progress: Option<ShortProgress>,
     /// The pause of the batch; null if it is not paused, or if that is unknown (`pauseUnknown`).
@@ -64,9 +69,13 @@ pub(crate) struct ListedProgress {
 }
 
 /// The progress of a batch, in short
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ShortProgress {
+    /// Users that no worker has started.
+    pub not_begun: u64,
+    /// The number of users by last completed step, including those with a dead letter.
+    pub states: BTreeMap<StateName, u64>,
     /// Users with a terminal state and a stored manifest.
     pub finished: u64,
     /// Users with a dead letter.
@@ -93,6 +102,8 @@ impl ShortProgress {
             state => state,
         };
         Self {
+            not_begun: overview.not_begun,
+            states: overview.states.clone(),
             finished: overview.finished,
             dead_letters: overview.dead(),
             cancelled: overview.cancelled,
@@ -109,7 +120,6 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::machine::StateName;
     use crate::operations::batches::{Known, Summary, Tally};
 
     const NOW: i64 = 1_000_000;
