@@ -85,7 +85,7 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
 }
 
 /// The routes, behind the check of tokens. Each failure is answered with a problem.
-pub(in crate::admin) fn guarded(api: &Api) -> Router {
+pub(crate) fn guarded(api: &Api) -> Router {
     let nowhere = || async {
         Problem::not_found(
             "not_found",
