@@ -14,7 +14,7 @@ use crate::adapters::http::{ApiOptions, Grant, LocalQuotas};
 use crate::adapters::nice;
 use crate::adapters::redis::{
     RedisBatches, RedisCheckpoints, RedisConnection, RedisHealth, RedisOperations, RedisQuotas,
-    RedisSessions, RedisSurges, RedisUsage, RedisUsers, RedisWorkers,
+    RedisSessions, RedisSurges, RedisUsage, RedisUsers, RedisViews, RedisWorkers,
 };
 use crate::adapters::s3::{S3Options, S3Store};
 use crate::adapters::tutorial::Client;
@@ -172,6 +172,7 @@ pub(super) fn redis(url: &RedisUrl, settings: &Settings, worker: &str) -> Shared
             Arc::clone(&connection),
             settings.integrity.clone(),
         )),
+        views: Arc::new(RedisViews::new(Arc::clone(&connection))),
         health: Arc::new(RedisHealth::new(connection)),
     }
 }

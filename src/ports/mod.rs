@@ -23,6 +23,7 @@ mod survey;
 mod tenant;
 pub(crate) mod usage;
 pub(crate) mod users;
+pub(crate) mod views;
 mod witness;
 mod worker_registry;
 

@@ -7,6 +7,7 @@ use super::operations::Operations;
 use super::sessions::Sessions;
 use super::usage::Usage;
 use super::users::UserIndex;
+use super::views::Views;
 use super::{CheckpointHealth, Checkpoints, Quotas, Surges, WorkerRegistry};
 
 /// Everything that one Redis keeps. An embedded store belongs to one process and has no such
@@ -22,5 +23,6 @@ pub(crate) struct SharedStores {
     pub usage: Arc<dyn Usage>,
     pub operations: Arc<dyn Operations>,
     pub sessions: Arc<dyn Sessions>,
+    pub views: Arc<dyn Views>,
     pub health: Arc<dyn CheckpointHealth>,
 }

@@ -107,6 +107,11 @@ pub(super) fn session(digest: &str) -> String {
     format!("offboarder:session:{digest}")
 }
 
+/// A hash of the saved views of somebody, by the SHA-256 of who it is.
+pub(super) fn views(owner: &str) -> String {
+    format!("offboarder:views:{owner}")
+}
+
 /// What the workers did in a minute since 1970.
 pub(super) fn minute(minute: i64) -> String {
     format!("offboarder:{{series}}:{minute}")

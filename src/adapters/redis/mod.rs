@@ -35,6 +35,7 @@ mod sessions;
 mod surges;
 mod usage;
 mod users;
+mod views;
 mod workers;
 
 pub(crate) use batches::RedisBatches;
@@ -47,4 +48,5 @@ pub(crate) use sessions::RedisSessions;
 pub(crate) use surges::RedisSurges;
 pub(crate) use usage::RedisUsage;
 pub(crate) use users::RedisUsers;
+pub(crate) use views::RedisViews;
 pub(crate) use workers::RedisWorkers;

@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn docs_openapi_json_is_the_document_that_is_served() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
-        let document = super::super::routes().1;
+        let document = super::super::routes::routes().1;
         let served = serde_json::to_string_pretty(&document).unwrap() + "\n";
         if std::env::var("UPDATE_OPENAPI").is_ok_and(|wanted| !wanted.is_empty()) {
             std::fs::write(file, &served).unwrap();

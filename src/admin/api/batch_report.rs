@@ -44,7 +44,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    fn filter(self, batch: &BatchId) -> UserFilter {
+    pub(super) fn filter(self, batch: &BatchId) -> UserFilter {
         UserFilter {
             access: self.access,
             state: self.state,

@@ -111,6 +111,20 @@ pub(crate) async fn add(
     set(api, &caller, change, true).await
 }
 
+/// Puts users on hold, of whom a person froze the set: they may be more than a request names.
+pub(crate) async fn add_all(
+    api: Api,
+    caller: &Caller,
+    users: Vec<UserId>,
+    signed: Signed,
+) -> Result<Changed, Problem> {
+    let Signed { who, why } = signed;
+    let change = Change { users, who, why };
+    set(api, caller, change, true)
+        .await
+        .map(|changed| changed.0)
+}
+
 /// Lifts holds
 ///
 /// To delete a user whose off-boarding ended at the hold, submit the user again with the action `delete`.

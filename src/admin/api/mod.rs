@@ -3,9 +3,9 @@
 mod about;
 pub(super) mod audit_log;
 pub(super) mod batch_history;
+pub(super) mod batch_matching;
 pub(super) mod batch_pause;
 pub(super) mod batch_report;
-mod batch_routes;
 pub(super) mod batch_users;
 pub(super) mod batches;
 pub(super) mod begun;
@@ -25,6 +25,7 @@ pub(super) mod plan_decisions;
 pub(super) mod plans;
 mod rate;
 pub(super) mod reactivate;
+mod routes;
 mod shared;
 mod submit;
 pub(super) mod users;
@@ -34,26 +35,20 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::{any, get};
-use axum::{Extension, Router};
+use axum::http::{HeaderMap, Method, Uri};
+use axum::middleware::Next;
+use axum::response::Response;
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use utoipa::ToSchema;
-use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::caller::{Caller, SignIn};
 use super::connections::Client;
-use super::etag;
 use super::gate::{Access, Gate, Refusal};
 use super::guesses::Guesses;
 use super::openapi;
@@ -67,11 +62,13 @@ use crate::operations::operation::Place;
 use crate::people::Permission;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
+use crate::ports::views::Views;
 use crate::registers::StopRegister;
 use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
 pub(crate) use deployment::{Deployment, KnownLog, ShownSetting};
+pub(super) use routes::guarded;
 use shared::Shared;
 
 /// The time limit of a read.
@@ -148,6 +145,11 @@ impl Api {
         self.0.deployment.environment.as_deref()
     }
 
+    /// The saved views of the console.
+    pub(super) fn views(&self) -> &dyn Views {
+        &*self.0.stores.views
+    }
+
     /// The sign-in of the console.
     pub(super) fn session_desk(&self, is_loopback: bool) -> SessionDesk {
         let inner = &self.0;
@@ -210,106 +212,6 @@ pub(crate) struct Signed {
     who: Option<Line>,
     /// The reason, for the readers of the audit log.
     why: Line,
-}
-
-/// The routes, and the document that describes them.
-pub(super) fn routes() -> (Router<Api>, OpenApi) {
-    let (routes, mut document) = OpenApiRouter::with_openapi(openapi::head())
-        .routes(routes!(users::list))
-        .routes(routes!(users::show))
-        .routes(routes!(plan::show))
-        .routes(routes!(plans::list, plan_decisions::save))
-        .routes(routes!(plans::show))
-        .routes(routes!(plans::diff))
-        .routes(routes!(plan_decisions::approve))
-        .routes(routes!(plan_decisions::reject))
-        .routes(routes!(plan_decisions::revoke))
-        .routes(routes!(plan_decisions::withdraw))
-        .routes(routes!(plan_decisions::apply))
-        .routes(routes!(submit::submit))
-        .routes(routes!(evidence::show))
-        .routes(routes!(evidence::verify))
-        .routes(routes!(evidence_log::show))
-        .routes(routes!(evidence_log::proof))
-        .merge(batch_routes::routes())
-        .routes(routes!(overview::show))
-        .routes(routes!(overview::minutes))
-        .routes(routes!(limits::show))
-        .routes(routes!(limits::search))
-        .routes(routes!(cancel::user))
-        .routes(routes!(reactivate::user))
-        .routes(routes!(dead_letters::list))
-        .routes(routes!(dead_letter_groups::list))
-        .routes(routes!(dead_letter_groups::note))
-        .routes(routes!(dead_letter_groups::ignore))
-        .routes(routes!(dead_letter_groups::resolve))
-        .routes(routes!(dead_letter_groups::reopen))
-        .routes(routes!(dead_letters::show))
-        .routes(routes!(operations::list, operations::begin))
-        .routes(routes!(operations::show))
-        .routes(routes!(operations::stop))
-        .routes(routes!(operations::rate))
-        .routes(routes!(workers::list))
-        .routes(routes!(workers::fleet_state))
-        .routes(routes!(pause::show, pause::pause))
-        .routes(routes!(pause::resume))
-        .routes(routes!(holds::list, holds::add))
-        .routes(routes!(holds::show))
-        .routes(routes!(holds::remove))
-        .routes(routes!(audit_log::list))
-        .routes(routes!(audit_log::show))
-        .routes(routes!(about::index))
-        .routes(routes!(about::me))
-        .routes(routes!(about::settings))
-        .routes(routes!(about::show))
-        .split_for_parts();
-    openapi::complete(&mut document);
-    (routes, document)
-}
-
-/// The routes, behind the check of tokens. Each failure is answered with a problem.
-pub(super) fn guarded(api: &Api) -> Router {
-    let nowhere = || async {
-        Problem::not_found(
-            "not_found",
-            "this path does not exist; see /api/v1/openapi.json",
-        )
-    };
-    let no_method = || async {
-        let detail = "the path does not support this method; the header Allow names the methods that it supports";
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
-    };
-    let (routes, document) = routes();
-    let document = serde_json::to_value(document).unwrap_or_default();
-    routes
-        .route("/api/v1/", get(to_the_index))
-        .route("/api/v1/{*rest}", any(nowhere))
-        .fallback(nowhere)
-        .method_not_allowed_fallback(no_method)
-        .layer(Extension(openapi::Document(Arc::new(document))))
-        .layer(from_fn(etag::tagged))
-        .layer(from_fn_with_state(api.clone(), guard))
-        .with_state(api.clone())
-}
-
-async fn to_the_index() -> Redirect {
-    Redirect::permanent("/api/v1")
-}
-
-async fn guard(
-    State(api): State<Api>,
-    Extension(client): Extension<Client>,
-    request: Request,
-    next: Next,
-) -> Response {
-    api.slow_down(&client, request.headers()).await;
-    let admitted = api.admit(&client, request.method(), request.uri(), request.headers());
-    let caller = match admitted {
-        Ok(caller) => caller,
-        Err(problem) => return problem.into_response(),
-    };
-    let served = api.serve(&client, caller, request, next).await;
-    served.unwrap_or_else(Problem::into_response)
 }
 
 impl Api {

@@ -83,6 +83,11 @@ impl Asked {
         }
     }
 
+    /// The parameters of the first page, in one text.
+    pub(super) fn filters(&self) -> String {
+        self.query(&[("cursor", "")])
+    }
+
     fn query(&self, more: &[(&str, &str)]) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let is_replaced = |name: &str| more.iter().any(|(other, _)| *other == name);

@@ -9,9 +9,8 @@ use maud::{Markup, html};
 
 use super::act::link;
 use super::asked::Asked;
-use super::chart::{self, Slice};
 use super::page::{Menu, Page};
-use super::{histogram, list, now, over_time, parts, words};
+use super::{all_matching, chart, histogram, list, now, over_time, parts, state_bar, words};
 use crate::admin::api::{Api, batch_history, batch_report, batch_users, batches};
 use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
@@ -133,17 +132,7 @@ fn answer(progress: &BatchProgress) -> Markup {
 }
 
 fn states(overview: &Overview) -> Markup {
-    let begun = overview.states.iter().map(|(state, count)| Slice {
-        words: words::state(*state),
-        class: words::class(*state),
-        count: *count,
-    });
-    let not_begun = Slice {
-        words: html! { span.state data-sign="R" { "No worker has taken the user" } },
-        class: "r",
-        count: overview.not_begun,
-    };
-    let slices: Vec<Slice> = [not_begun].into_iter().chain(begun).collect();
+    let slices = state_bar::slices(overview.not_begun, &overview.states);
     html! {
         (chart::stacked("Users of the batch by last step; the table has the numbers", &slices))
         div.scroll tabindex="0" role="region" aria-label="Users by last step" {
@@ -243,7 +232,11 @@ pub(super) async fn users(
         }))
         @if asked.is_filtered() { p { a href=(asked.at(&format!("/batches/{batch}/report.csv"))) { "Download those that match as CSV" } } }
         @if found.users.is_empty() { (list::none(&asked, found.next_cursor.is_some(), "Nobody.")) }
-        @else { (list::users(&caller, "Users of the batch", &found.users, now)) }
+        @else {
+            (list::users(&caller, "Users of the batch", &found.users, now))
+            @let all = (found.next_cursor.is_none() && asked.get("cursor").is_empty()).then_some(found.users.len());
+            (all_matching::ways(&caller, &batch, &asked, all))
+        }
         (list::next(&asked, found.next_cursor.as_deref()))
     };
     let page = Page::new(format!("Users – {batch}"), Menu::Batches, body);

@@ -6,17 +6,21 @@ use maud::{Markup, html};
 
 use super::asked::Asked;
 use super::page::{Menu, Page};
-use super::{list, parts};
+use super::{list, parts, state_bar};
 use crate::admin::api::{Api, batches};
 use crate::admin::problem::Problem;
 use crate::admin::read::Query;
 use crate::operations::batches::{BatchPage, BatchState, ListedProgress};
+use crate::printable;
 
 pub(super) async fn show(State(api): State<Api>, asked: Asked) -> Result<Page, Problem> {
     let wanted = asked.read(&[])?;
     let Json(found) = batches::list(State(api), Query(wanted)).await?;
     let page = Page::new("Batches", Menu::Batches, body(&asked, &found)).live();
-    let progress = found.batches.iter().filter_map(|batch| batch.progress);
+    let progress = found
+        .batches
+        .iter()
+        .filter_map(|batch| batch.progress.as_ref());
     let as_of = progress.map(|progress| progress.as_of).min();
     Ok(Page { as_of, ..page })
 }
@@ -40,6 +44,8 @@ fn body(asked: &Asked, found: &BatchPage) -> Markup {
             (list::none(asked, found.next_cursor.is_some(), "No batch yet. `offboarder submit users.csv --batch-id b-1` makes one."))
         } @else { (table(&found.batches)) }
         (list::next(asked, found.next_cursor.as_deref()))
+        p.soft { "Owner: who asked for the first user of the batch, once a worker has taken that user." }
+        (state_bar::legend())
         p.soft { "Stuck: for 15 minutes nobody was finished or lost access, though somebody does not wait for a time." }
     }
 }
@@ -50,9 +56,9 @@ fn table(batches: &[ListedProgress]) -> Markup {
             table {
                 caption { "Newest first" }
                 thead { tr {
-                    th scope="col" { "Batch" } th scope="col" { "Begun" } th scope="col" { "State" } th.number scope="col" { "Users" }
-                    th.number scope="col" { "Finished" } th.number scope="col" { "Left" } th.number scope="col" { "With access" }
-                    th.number scope="col" { "Dead letters" }
+                    th scope="col" { "Batch" } th scope="col" { "Owner" } th scope="col" { "Begun" } th scope="col" { "State" } th.number scope="col" { "Users" }
+                    th scope="col" { "Last steps" } th.number scope="col" { "Finished" } th.number scope="col" { "Left" } th.number scope="col" { "With access" }
+                    th.number scope="col" { "Given up" }
                 } }
                 tbody { @for batch in batches { (row(batch)) } }
             }
@@ -65,6 +71,7 @@ fn row(listed: &ListedProgress) -> Markup {
     html! {
         tr {
             th scope="row" { a href={ "/batches/" (batch.batch_id) } { (batch.batch_id) } }
+            td { @match &listed.requested_by { Some(who) => bdi { (printable::line(who)) }, None => span.soft { "Not known" } } }
             td { (parts::time(batch.begun_at)) }
             @match &listed.progress {
                 Some(progress) => {
@@ -77,6 +84,7 @@ fn row(listed: &ListedProgress) -> Markup {
                         @if let Some(pause) = &listed.pause { ", paused by " bdi { (pause.who) } }
                     }
                     td.number { (parts::number(batch.users)) }
+                    td { (state_bar::in_a_row(progress.not_begun, &progress.states)) }
                     td.number { (parts::number(progress.finished)) }
                     td.number { (parts::number(progress.left)) }
                     td.number { (parts::number(progress.still_have_access)) }
@@ -85,7 +93,7 @@ fn row(listed: &ListedProgress) -> Markup {
                 None => {
                     td { span.soft { "Too many users to be read in a list: open it" } }
                     td.number { (parts::number(batch.users)) }
-                    td.number colspan="4" {}
+                    td colspan="5" {}
                 }
             }
         }
@@ -94,9 +102,12 @@ fn row(listed: &ListedProgress) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use jiff::Timestamp;
 
     use super::*;
+    use crate::machine::StateName;
     use crate::operations::batches::ShortProgress;
     use crate::ports::batches::Listed;
 
@@ -107,6 +118,7 @@ mod tests {
                 begun_at: Timestamp::UNIX_EPOCH,
                 users: 12_345,
             },
+            requested_by: Some("hr\u{202e}<b>".to_owned()),
             progress,
             pause: None,
         }
@@ -125,6 +137,8 @@ mod tests {
     fn what_was_not_read_is_not_zero() {
         let progress = ShortProgress {
             as_of: Timestamp::UNIX_EPOCH,
+            not_begun: 12_338,
+            states: BTreeMap::from([(StateName::Received, 7)]),
             finished: 0,
             dead_letters: 0,
             cancelled: 0,
@@ -138,6 +152,8 @@ mod tests {
             known.contains("Stuck</span>") && known.contains("12,345"),
             "{known}"
         );
+        assert!(known.contains("R 12,345"), "{known}");
+        assert!(known.contains("<bdi>hr\\u{202e}&lt;b&gt;</bdi>"), "{known}");
         let unread = text(vec![listed(None)], true, "");
         assert!(unread.contains("Too many users"), "{unread}");
         assert!(!unread.contains(">0<"), "{unread}");

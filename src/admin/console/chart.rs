@@ -40,6 +40,25 @@ pub(super) fn stacked(title: &str, slices: &[Slice]) -> Markup {
     }
 }
 
+/// The same for a row of a table, which has the numbers as text: no title, no signs and no patterns.
+pub(super) fn small(slices: &[Slice]) -> Markup {
+    const LONG: u64 = 120;
+
+    let total: u64 = slices.iter().map(|slice| slice.count).sum();
+    let mut left = 0;
+    let parts = slices.iter().map(|slice| {
+        let width = scaled(slice.count, total, LONG);
+        left += width;
+        (left - width, width, slice.class)
+    });
+    let parts: Vec<_> = parts.filter(|(_, width, _)| *width > 0).collect();
+    html! {
+        svg.chart aria-hidden="true" viewBox={ "0 0 " (left.max(LONG)) " 12" } width=(LONG) height="12" {
+            @for (x, width, class) in &parts { rect class=(class) x=(x) y="0" width=(width) height="12" {} }
+        }
+    }
+}
+
 /// What distinguishes parts where colours do not.
 fn patterns() -> Markup {
     html! {

@@ -13,6 +13,7 @@ use super::display::Display;
 use super::keys;
 use super::page::{Menu, Page};
 use super::parts;
+use super::views::OwnViews;
 use crate::admin::api::Api;
 use crate::admin::caller::{Caller, SignIn};
 use crate::admin::problem::Problem;
@@ -32,6 +33,7 @@ pub(super) struct Frame {
     around: Option<Arc<Surroundings>>,
     now: Timestamp,
     display: Display,
+    pub(super) views: OwnViews,
 }
 
 impl Frame {
@@ -51,6 +53,7 @@ impl Frame {
             },
             now: api.now(),
             display,
+            views: OwnViews::default(),
         }
     }
 
@@ -73,6 +76,7 @@ impl Frame {
                 main #content tabindex="-1" {
                     p #stale .bar role="alert" hidden {}
                     (self.as_of(page))
+                    (self.views.forms())
                     div data-live=[tag] data-every=[every] { (fragment) }
                 }
             }
@@ -132,6 +136,7 @@ impl Frame {
                                     (entry.label())
                                     @if let Some(count) = self.count(entry) { " " span.count { (parts::number(count)) } }
                                 }
+                                (self.views.under(entry))
                             }
                         }
                     }
@@ -267,6 +272,7 @@ mod tests {
                 theme: Some("dark"),
                 ..Display::default()
             },
+            views: OwnViews::default(),
         }
     }
 

@@ -102,10 +102,14 @@ fn held(
     given: &Given,
 ) -> Page {
     let act = hold_act(lifts, given);
-    let changed = match changed {
-        Ok(changed) => changed,
-        Err(problem) => return act.page(caller, given, Some(&problem)),
-    };
+    match changed {
+        Ok(changed) => changed_page(&act.title, &changed, lifts),
+        Err(problem) => act.page(caller, given, Some(&problem)),
+    }
+}
+
+/// What a change of holds did.
+pub(super) fn changed_page(title: &str, changed: &holds::Changed, lifts: bool) -> Page {
     let body = html! {
         p.answer {
             (parts::count(changed.users.len() as u64, "user")) @if lifts { ": no hold any more." } @else { ": on hold." }
@@ -119,7 +123,7 @@ fn held(
             ul { @for warning in &changed.warnings { li { (list::user(warning.user_id)) ": " (warning.text) } } }
         }
     };
-    done(&act.title, act.menu, &body, ["/holds", "Holds"])
+    done(title, Menu::Holds, &body, ["/holds", "Holds"])
 }
 
 fn cancel_act(path: &str, what: &str, confirm: Option<Confirm>) -> Act {

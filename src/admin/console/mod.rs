@@ -2,6 +2,7 @@
 
 mod access;
 mod act;
+mod all_matching;
 mod asked;
 mod assets;
 mod audit_log;
@@ -37,8 +38,10 @@ mod reactivating;
 mod replay;
 mod replay_or_discard;
 mod sign_in;
+mod state_bar;
 mod ticks;
 mod user;
+mod views;
 mod words;
 mod workers;
 
@@ -65,6 +68,7 @@ use desk::{Console, Visitor};
 use display::Display;
 use frame::Frame;
 use page::{FIRST, Page};
+use views::OwnViews;
 
 /// What a script asks for: the part of a page that may change. The rest of the path is that of the page.
 const FRAGMENTS: &str = "/_";
@@ -152,7 +156,7 @@ fn changes() -> Router<Console> {
     use holding as h;
     use pausing as p;
 
-    let changes: [(&str, MethodRouter<Console>); 15] = [
+    let changes: [(&str, MethodRouter<Console>); 18] = [
         ("/pause", get(p::pause_form).post(p::pause_all)),
         ("/resume", get(p::resume_form).post(p::resume_all)),
         (
@@ -171,6 +175,12 @@ fn changes() -> Router<Console> {
             "/users/{user}/cancel",
             get(h::cancel_user_form).post(h::cancel_user),
         ),
+        (
+            all_matching::HOLD,
+            get(all_matching::hold_form).post(all_matching::hold),
+        ),
+        (views::PATH, post(views::save)),
+        (views::REMOVE, post(views::remove)),
         ("/holds/add", get(h::hold_form).post(h::hold)),
         ("/holds/lift", get(h::lift_form).post(h::lift)),
         (
@@ -237,8 +247,17 @@ async fn guard(
     let begun = Instant::now();
     let asked = Asked::of(&request);
     let display = Display::of(request.headers());
+    let uri = request.uri().clone();
     let serving = api.serve(&client, caller.clone(), request, next);
-    let (served, frame) = tokio::join!(serving, Frame::read(api, &caller, display));
+    let own_views = async {
+        if asked.is_fragment {
+            return OwnViews::default();
+        }
+        OwnViews::read(api, &caller, uri.path(), uri.query().unwrap_or_default()).await
+    };
+    let framing = Frame::read(api, &caller, display);
+    let (served, mut frame, own_views) = tokio::join!(serving, framing, own_views);
+    frame.views = own_views;
     let response = served.unwrap_or_else(Problem::into_response);
 
     let extensions = response.extensions();

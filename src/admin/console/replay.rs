@@ -11,6 +11,7 @@ use maud::{Markup, html};
 use serde_json::json;
 
 use super::act::{Act, Confirm};
+use super::all_matching::{NOT_OF_DEAD_LETTERS, to_replay};
 use super::asked::Asked;
 use super::given::Given;
 use super::page::{Menu, Page};
@@ -43,7 +44,13 @@ struct Set {
 
 impl Set {
     async fn look(what: What, api: &Api, caller: &Caller, asked: &Asked) -> Result<Self, Problem> {
-        let filter: DeadLetterFilter = asked.read(&[])?;
+        let mut filter: DeadLetterFilter = asked.read(&NOT_OF_DEAD_LETTERS)?;
+        if let Some(users) = to_replay(api, asked).await? {
+            if users.is_empty() {
+                return Ok(Self::empty(what, api.now()));
+            }
+            filter.user = users;
+        }
         let looks = Given::of(&[("why", "to look"), ("who", "to look")]);
         let order = Picked {
             filter: filter.or_limit(AT_ONCE),
@@ -63,6 +70,17 @@ impl Set {
             skipped: preview.skipped,
             newest: newest.0.operations.into_iter().next(),
         })
+    }
+
+    /// Nobody is meant; a filter without users would mean all dead letters.
+    const fn empty(what: What, at: Timestamp) -> Self {
+        Self {
+            what,
+            at,
+            dead_letters: Vec::new(),
+            skipped: Vec::new(),
+            newest: None,
+        }
     }
 
     fn newest_id(&self) -> String {
@@ -272,6 +290,11 @@ async fn order(
         }
         let filter = DeadLetterFilter {
             letter: ids.map_err(Problem::bad_request)?,
+            // The audit log then names the batch, and its page has the replay.
+            batch: match asked.get("batch") {
+                "" => None,
+                batch => Some(batch.parse().map_err(Problem::bad_request)?),
+            },
             ..DeadLetterFilter::default()
         };
         let members = what.members(json!({ "rate": given.get("rate") }));

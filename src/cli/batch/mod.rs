@@ -141,6 +141,7 @@ fn row(listed: &ListedProgress) -> [String; 7] {
         batch,
         progress,
         pause,
+        requested_by: _,
     } = listed;
     let count = |of: fn(&ShortProgress) -> u64| {
         let count = progress.as_ref().map(of);

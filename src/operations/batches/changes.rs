@@ -61,9 +61,10 @@ pub(crate) async fn about(
 /// The users whom an entry names.
 fn users(entry: &AuditEntry) -> impl Iterator<Item = UserId> {
     let details = &entry.details;
-    let lists = [&details["users"], &details["of"]["user"]];
-    let named = lists.into_iter().filter_map(Value::as_array).flatten();
-    let one = details["user"].as_str().into_iter();
+    let lists = [details.pointer("/users"), details.pointer("/of/user")];
+    let named = lists.into_iter().flatten();
+    let named = named.filter_map(Value::as_array).flatten();
+    let one = details.get("user").and_then(Value::as_str);
     let named = named.filter_map(Value::as_str).chain(one);
     named.filter_map(|user| user.parse().ok())
 }
@@ -71,9 +72,9 @@ fn users(entry: &AuditEntry) -> impl Iterator<Item = UserId> {
 /// Whether an entry names the batch itself: as its object, or as a filter of dead letters.
 fn names(details: &Value, batch: &BatchId) -> bool {
     let batch = batch.to_string();
-    [&details["batch"], &details["of"]["batch"]]
-        .into_iter()
-        .any(|named| named.as_str() == Some(&batch))
+    let named = [details.pointer("/batch"), details.pointer("/of/batch")];
+    let mut named = named.into_iter().flatten();
+    named.any(|named| named.as_str() == Some(&batch))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{BatchState, ListedProgress, Overview, Readings, ShortProgress};
 use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::operations::stops::Stops;
-use crate::ports::batches::{BatchPlace, Batches, Listed};
+use crate::ports::batches::{BatchPlace, Batches, Listed, Record};
 use crate::registers::BatchPause;
 
 /// The number of users that a page of batches reads at most, unless its first batch has more.
@@ -92,6 +92,7 @@ pub(crate) async fn page(
             let progress = read.map(|read| ShortProgress::of(&read.overview, may_be_paused));
             if filter.admits(progress.as_ref()) {
                 page.batches.push(ListedProgress {
+                    requested_by: requested_by(batches, &batch.batch_id).await?,
                     pause: stops.paused(&batch.batch_id, now).cloned(),
                     batch,
                     progress,
@@ -113,6 +114,16 @@ pub(crate) async fn page(
         }
         after = Some(next);
     }
+}
+
+/// Who asked for the first user of a batch.
+async fn requested_by(batches: &dyn Batches, batch: &BatchId) -> Result<Option<String>, Failure> {
+    let first = batches.page(batch, 0, 1).await?.users;
+    let records = batches.records(batch, &first).await?;
+    Ok(records.into_iter().find_map(|record| match record {
+        Record::Checkpoint(checkpoint) => checkpoint.request.requested_by,
+        Record::Nothing | Record::Summary(_) | Record::Unreadable => None,
+    }))
 }
 
 impl BatchFilter {

@@ -198,7 +198,10 @@ async fn a_pause_of_all_workers_and_an_unknown_pause_make_no_batch_stuck() {
         )
         .await;
         let page = page.unwrap().unwrap();
-        (page.batches[0].progress.unwrap().state, page.pause_unknown)
+        (
+            page.batches[0].progress.as_ref().unwrap().state,
+            page.pause_unknown,
+        )
     };
     let running = running();
     assert_eq!(state(&running).await, (BatchState::Stuck, false));

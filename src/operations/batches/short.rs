@@ -1,10 +1,13 @@
 //! The progress of a batch in short.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Overview;
+use crate::machine::StateName;
 use crate::ports::batches::Listed;
 use crate::registers::BatchPause;
 
@@ -57,6 +60,8 @@ impl BatchState {
 pub(crate) struct ListedProgress {
     #[serde(flatten)]
     pub batch: Listed,
+    /// Who asked for the first user of the batch; null if no worker has taken that user, or the checkpoint has expired.
+    pub requested_by: Option<String>,
     /// Its progress; null if the newer batches of the list have very many users: `batch show` reads it.
     pub progress: Option<ShortProgress>,
     /// The pause of the batch; null if it is not paused, or if that is unknown (`pauseUnknown`).
@@ -64,12 +69,16 @@ pub(crate) struct ListedProgress {
 }
 
 /// The progress of a batch, in short
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ShortProgress {
     /// The time of these numbers.
     #[schema(value_type = String, format = DateTime)]
     pub as_of: Timestamp,
+    /// Users that no worker has started.
+    pub not_begun: u64,
+    /// The number of users by last completed step, including those with a dead letter.
+    pub states: BTreeMap<StateName, u64>,
     /// Users with a terminal state and a stored manifest.
     pub finished: u64,
     /// Users with a dead letter.
@@ -97,6 +106,8 @@ impl ShortProgress {
         };
         Self {
             as_of: overview.as_of,
+            not_begun: overview.not_begun,
+            states: overview.states.clone(),
             finished: overview.finished,
             dead_letters: overview.dead(),
             cancelled: overview.cancelled,
@@ -111,7 +122,6 @@ impl ShortProgress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::StateName;
     use crate::operations::batches::{Known, Summary, Tally};
 
     const NOW: i64 = 1_000_000;

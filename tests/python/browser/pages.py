@@ -29,6 +29,9 @@ def addresses(console):
         "/access?batch=b-two",
         "/batches/b-killed",
         "/batches/b-killed/users",
+        "/batches/b-done",
+        "/batches/b-done/hold",
+        "/batches/b-done/users?removedWithinSeconds=86400",
         "/batches/b-done/users?state=Deleted&q=",
         f"/users/{users[0]}",
         f"/users/{users[-1]}",
@@ -119,8 +122,31 @@ def an_address_that_is_sent_opens_the_same_view(console):
         assert page.locator("tbody th").all_inner_texts() == rows
 
 
+def a_bar_leads_to_its_users_by_keyboard_and_a_view_is_saved_without_the_script(console):
+    with console.page("ada") as page:
+        page.goto("/batches/b-done")
+        bar = page.locator("svg a").first
+        bar.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/batches/b-done/users?removed*")
+        expect(page.locator("tbody tr").first).to_be_visible()
+        of_bar = page.url
+    with console.page("bob", java_script_enabled=False) as page:
+        page.goto(of_bar)
+        page.locator("#views summary").click()
+        page.get_by_label("under which it is in the menu").fill("fast <b>")
+        page.get_by_role("button", name="Save this view").click()
+        page.goto("/holds")
+        page.locator("nav.menu").get_by_role("link", name="fast <b>").click()
+        assert page.url == of_bar, page.url
+        page.locator("#views summary").click()
+        page.get_by_role("button", name="Remove the view fast <b>").click()
+        expect(page.locator("nav.menu .views")).to_have_count(0)
+
+
 TESTS = [
     axe_finds_nothing_on_any_page_light_dark_and_narrow,
     hostile_messages_are_text_and_fit_a_narrow_screen,
     an_address_that_is_sent_opens_the_same_view,
+    a_bar_leads_to_its_users_by_keyboard_and_a_view_is_saved_without_the_script,
 ]

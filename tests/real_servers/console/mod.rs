@@ -3,6 +3,7 @@
 mod browser;
 mod changing;
 mod deciding;
+mod lists;
 mod pages;
 mod planning;
 mod proving;
