@@ -31,6 +31,7 @@ pub(crate) mod submit;
 pub(crate) mod surge;
 pub(crate) mod times;
 pub(crate) mod tracker;
+pub(crate) mod urgent;
 pub(crate) mod users;
 pub(crate) mod verify;
 pub(crate) mod when;

@@ -10,6 +10,7 @@ mod let_on;
 mod named;
 mod operation;
 mod order;
+mod order_requests;
 mod pause;
 mod people;
 mod place;
@@ -29,7 +30,10 @@ pub(crate) use let_on::{let_on, let_on_until};
 pub(crate) use operation::{
     read_end, read_operation, read_stop, store_end, store_operation, store_stop, stored_operations,
 };
-pub(crate) use order::{Order, OrderedUsers, Orders, USERS_IN_PART, all_orders, store_part};
+pub(crate) use order::{
+    Order, OrderedUsers, Orders, USERS_IN_PART, all_orders, ordered_requests, store_part,
+};
+pub(crate) use order_requests::PartRequests;
 pub(crate) use pause::{PauseRecord, PauseState, pause_in_force, pause_state, set_pause};
 pub(crate) use people::{MAX_PEOPLE_BYTES, PeopleRegister, PeopleWatch};
 pub(crate) use place::Place;

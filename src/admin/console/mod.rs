@@ -36,6 +36,7 @@ mod replay;
 mod replay_or_discard;
 mod sign_in;
 mod ticks;
+mod urgent;
 mod user;
 mod words;
 mod workers;
@@ -150,7 +151,7 @@ fn changes() -> Router<Console> {
     use holding as h;
     use pausing as p;
 
-    let changes: [(&str, MethodRouter<Console>); 15] = [
+    let changes: [(&str, MethodRouter<Console>); 16] = [
         ("/pause", get(p::pause_form).post(p::pause_all)),
         ("/resume", get(p::resume_form).post(p::resume_all)),
         (
@@ -171,6 +172,7 @@ fn changes() -> Router<Console> {
         ),
         ("/holds/add", get(h::hold_form).post(h::hold)),
         ("/holds/lift", get(h::lift_form).post(h::lift)),
+        (act::URGENT, get(urgent::form).post(urgent::move_users)),
         (
             plan_change::PATH,
             get(plan_change::form).post(plan_change::decide),
