@@ -24,7 +24,10 @@ mod stop_register;
 pub(crate) use approval_rule::weaken_rule;
 pub(crate) use approval_rule::{RuleInForce, keep_rule, rule_in_force};
 pub(crate) use erasure::{Erasure, Erasures, erasures, order_erasure};
-pub(crate) use group::{Decision, GroupRecord, StoredGroup, decide, stored_group, stored_groups};
+pub(crate) use group::{
+    Decision, GroupRecord, GroupTexts, StoredGroup, decide, group_history, stored_group,
+    stored_groups,
+};
 pub(crate) use hold::{HoldRecords, OnHold, hold_of, hold_of_noted, set_hold};
 pub(crate) use let_on::{let_on, let_on_until};
 pub(crate) use operation::{

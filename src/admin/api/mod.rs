@@ -216,6 +216,8 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letter_groups::list))
         .routes(routes!(dead_letter_groups::note))
+        .routes(routes!(dead_letter_groups::owner))
+        .routes(routes!(dead_letter_groups::history))
         .routes(routes!(dead_letter_groups::ignore))
         .routes(routes!(dead_letter_groups::resolve))
         .routes(routes!(dead_letter_groups::reopen))

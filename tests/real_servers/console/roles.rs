@@ -85,6 +85,7 @@ fn forms(user: &str, plan: &str) -> Vec<(String, &'static str)> {
         ("/dead-letters/groups/2d1f5436374b/resolve", "replay"),
         ("/dead-letters/groups/2d1f5436374b/reopen", "replay"),
         ("/dead-letters/groups/2d1f5436374b/note", "replay"),
+        ("/dead-letters/groups/2d1f5436374b/owner", "replay"),
         (
             "/operations/01890a5d-ac96-774b-bcce-b302099a8057/stop",
             "replay",
