@@ -10,6 +10,7 @@ mod batches;
 mod chart;
 mod dead_letters;
 mod desk;
+mod details;
 mod display;
 mod displaying;
 mod evidence;
