@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{OPERATOR, READER, ask, audit_log, code, get, post, with_tokens};
+use super::{READER, ask, audit_log, code, get, post, with_tokens};
 use crate::support::population::deletable;
 use crate::support::world::{DEAD, PATIENCE, World};
 use crate::support::{promises, trial};
@@ -65,7 +65,7 @@ fn moved(place: usize) {
     assert_eq!(status["revision"], 1, "{status}");
     let batch = get(&admin, "/api/v1/batches/b-1");
     assert_eq!(
-        (&batch["total"], &batch["finished"]),
+        (&batch["users"], &batch["finished"]),
         (&json!(3), &json!(3)),
         "{batch}"
     );
