@@ -119,7 +119,10 @@ mod tests {
             text.contains("&lt;script&gt;") && !text.contains('\u{202e}'),
             "{text}"
         );
-        assert!(text.contains("&lt;b&gt;") && text.contains("w</bdi> …"), "{text}");
+        assert!(
+            text.contains("&lt;b&gt;") && text.contains("w</bdi> …"),
+            "{text}"
+        );
         assert!(
             text.contains("19</bdi> and 5 more") && text.len() < 2_000,
             "{text}"
