@@ -105,7 +105,7 @@ pub(super) async fn again(
         (form(None, ours(to), ""))
         @if let Some(typed) = &typed { (not_done(typed)) }
     };
-    page_of(console, again.status(), display, form)
+    page_of(console, again.status(), display, &form)
 }
 
 /// What was typed, to be copied. A key is not shown.
@@ -208,10 +208,10 @@ fn answer(
     } else {
         status
     };
-    page_of(console, status, display, body)
+    page_of(console, status, display, &body)
 }
 
-fn page_of(console: &Console, status: StatusCode, display: Display, body: Markup) -> Response {
+fn page_of(console: &Console, status: StatusCode, display: Display, body: &Markup) -> Response {
     let page = Page {
         status,
         title: "Sign in".to_owned(),
