@@ -78,7 +78,7 @@ fn body(
             @if status.hold.is_some() { (link(caller, Permission::LiftHold, &format!("/holds/lift?user={id}"), "Lift the hold")) }
             @else { (link(caller, Permission::Hold, &format!("/holds/add?user={id}"), "Put on hold")) }
             " · " (link(caller, Permission::Submit, &format!("/users/{id}/cancel"), "Cancel the request"))
-            @if may_be_urgent(status) { " · " (link(caller, Permission::Submit, &format!("{}?user={id}", URGENT), URGENT_LANE)) }
+            @if may_be_urgent(status) { " · " (link(caller, Permission::Submit, &format!("{URGENT}?user={id}"), URGENT_LANE)) }
             @if status.state != Some(StateName::Deleted) { " · " (link(caller, Permission::Submit, &format!("/users/{id}/reactivate"), "Reactivate")) }
             @if status.failed() { " · " (link(caller, Permission::Replay, &format!("/operations/new?user={id}"), "Replay")) }
         }

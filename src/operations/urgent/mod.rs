@@ -113,7 +113,7 @@ impl UrgentLane<'_> {
             match self.checkpoints.read(user_id).await? {
                 Some(checkpoint) => match self.judge(&checkpoint, &stops) {
                     None => {
-                        asked.push(self.again(user_id, checkpoint.request, checkpoint.revision))
+                        asked.push(self.again(user_id, checkpoint.request, checkpoint.revision));
                     }
                     Some(reason) => refused.push(reason.of(user_id)),
                 },
