@@ -33,6 +33,7 @@ pub(crate) mod surge;
 pub(crate) mod target;
 pub(crate) mod times;
 pub(crate) mod tracker;
+pub(crate) mod urgent;
 pub(crate) mod users;
 pub(crate) mod verify;
 pub(crate) mod when;

@@ -57,12 +57,13 @@ pub(crate) fn since<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Timesta
         .map_err(D::Error::custom)
 }
 
-/// A time, or a period that begins now, for a member of a body. It may be in the past.
-pub(crate) fn until<'de, D: Deserializer<'de>>(text: D) -> Result<Timestamp, D::Error> {
-    let until = any_until(&String::deserialize(text)?, Clock::system().now());
-    until.ok_or_else(|| {
-        D::Error::custom("it is neither a time (2026-12-01T00:00:00Z) nor a period (7d)")
-    })
+/// A time, or a period that begins now, for a member of a body that may be missing. It may be in the past.
+pub(crate) fn until<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(text)?;
+    let now = Clock::system().now();
+    let neither = "it is neither a time (2026-12-01T00:00:00Z) nor a period (7d)";
+    text.map(|text| any_until(&text, now).ok_or_else(|| D::Error::custom(neither)))
+        .transpose()
 }
 
 #[cfg(test)]

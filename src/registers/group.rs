@@ -21,10 +21,19 @@ use crate::registers::audit_log::Recorded;
 pub(crate) enum Decision {
     /// Somebody has to act.
     Open,
-    /// Nobody has to act before this time.
+    /// Nobody has to act for now. At least one of the two ends it.
     Ignored {
-        #[schema(value_type = String, format = DateTime)]
-        until: Timestamp,
+        /// Nobody has to act before this time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>, format = DateTime)]
+        until: Option<Timestamp>,
+        /// Nobody has to act before the queue has this many dead letters of the group.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            rename = "untilLetters"
+        )]
+        until_count: Option<usize>,
     },
     /// The cause is fixed.
     Resolved {
@@ -34,7 +43,16 @@ pub(crate) enum Decision {
     },
 }
 
-/// The last decision about a group, and its note.
+/// What stays with a group whatever is decided about it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct GroupTexts {
+    /// For the next operator.
+    pub note: Option<String>,
+    /// Who takes care of the group.
+    pub owner: Option<String>,
+}
+
+/// The last decision about a group, its note and its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct GroupRecord {
     #[serde(flatten)]
@@ -42,6 +60,9 @@ pub(crate) struct GroupRecord {
     /// For the next operator. It stays until another one takes its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Who takes care of the group, until another one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// The operator of the last change.
     pub who: String,
     /// Why, in the words of that operator.
@@ -117,6 +138,23 @@ pub(crate) async fn stored_group(
     stored(store, &sequence).await
 }
 
+/// At most `limit` decisions about a group, the newest first, and how many older ones there are. `None` in the place of
+/// one that cannot be believed.
+pub(crate) async fn group_history(
+    store: &dyn ArchiveStore,
+    fingerprint: &str,
+    limit: u32,
+) -> Result<(Vec<Option<GroupRecord>>, u32), Failure> {
+    let sequence = Sequence::list(store, &prefix_of(fingerprint)).await?;
+    let last = sequence.last();
+    let older = last.saturating_sub(limit);
+    let records = (older + 1..=last)
+        .rev()
+        .map(|number| sequence.record(store, number));
+    let records = stream::iter(records).buffered(READS_AT_ONCE);
+    Ok((records.try_collect().await?, older))
+}
+
 async fn stored(
     store: &dyn ArchiveStore,
     sequence: &Sequence,
@@ -133,14 +171,15 @@ pub(crate) async fn decide(
     store: &dyn ArchiveStore,
     fingerprint: &str,
     decision: Decision,
-    note: Option<String>,
+    texts: GroupTexts,
     recorded: &Recorded,
     at: Timestamp,
 ) -> Result<GroupRecord, Failure> {
     let operator = recorded.operator();
     let record = GroupRecord {
         decision,
-        note,
+        note: texts.note,
+        owner: texts.owner,
         who: operator.who.clone(),
         why: operator.why.clone(),
         at,
@@ -179,16 +218,23 @@ mod tests {
         let recorded = Recorded::in_a_test("ada", Some("fixed"));
         let at = Timestamp::from_second(1_000).unwrap();
         assert_eq!(stored_group(&store, GROUP).await.unwrap(), None);
-        let ignored = Decision::Ignored { until: at };
+        let ignored = Decision::Ignored {
+            until: Some(at),
+            until_count: None,
+        };
         let resolved = Decision::Resolved {
             release: Some("0.3.0".to_owned()),
         };
         for decision in [ignored, Decision::Open, resolved.clone()] {
-            let note = Some("see #7".to_owned());
-            let deciding = decide(&store, GROUP, decision, note, &recorded, at);
+            let texts = GroupTexts {
+                note: Some("see #7".to_owned()),
+                owner: Some("bob".to_owned()),
+            };
+            let deciding = decide(&store, GROUP, decision, texts, &recorded, at);
             deciding.await.unwrap();
         }
-        let other = decide(&store, "000000000000", Decision::Open, None, &recorded, at);
+        let none = GroupTexts::default();
+        let other = decide(&store, "000000000000", Decision::Open, none, &recorded, at);
         other.await.unwrap();
 
         let all = stored_groups(&store).await.unwrap();
@@ -204,8 +250,13 @@ mod tests {
             ),
             (&resolved, Some("see #7"), "ada")
         );
+        assert_eq!(record.owner.as_deref(), Some("bob"));
         let one = stored_group(&store, GROUP).await.unwrap();
         assert_eq!(one.as_ref(), all.get(GROUP));
+
+        let all = group_history(&store, GROUP, 2).await.unwrap();
+        let decisions: Vec<_> = all.0.into_iter().map(|one| one.unwrap().decision).collect();
+        assert_eq!((decisions, all.1), (vec![resolved, Decision::Open], 1));
     }
 
     #[tokio::test]
@@ -220,5 +271,18 @@ mod tests {
             matches!(all.get(GROUP), Some(StoredGroup::Doubtful(_))),
             "{all:?}"
         );
+        let history = group_history(&store, GROUP, 2).await.unwrap();
+        assert_eq!(history, (vec![None], 0));
+    }
+
+    #[test]
+    fn a_group_that_an_earlier_release_ignored_is_read() {
+        let text = r#"{"state":"ignored","until":"2026-12-01T00:00:00Z","who":"ada","at":"2026-01-01T00:00:00Z"}"#;
+        let record: GroupRecord = serde_json::from_str(text).unwrap();
+        let expected = Decision::Ignored {
+            until: "2026-12-01T00:00:00Z".parse().ok(),
+            until_count: None,
+        };
+        assert_eq!((record.decision, record.owner), (expected, None));
     }
 }

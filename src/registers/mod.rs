@@ -10,6 +10,7 @@ mod let_on;
 mod named;
 mod operation;
 mod order;
+mod order_requests;
 mod pause;
 mod people;
 mod place;
@@ -23,13 +24,19 @@ mod stop_register;
 pub(crate) use approval_rule::weaken_rule;
 pub(crate) use approval_rule::{RuleInForce, keep_rule, rule_in_force};
 pub(crate) use erasure::{Erasure, Erasures, erasures, order_erasure};
-pub(crate) use group::{Decision, GroupRecord, StoredGroup, decide, stored_group, stored_groups};
+pub(crate) use group::{
+    Decision, GroupRecord, GroupTexts, StoredGroup, decide, group_history, stored_group,
+    stored_groups,
+};
 pub(crate) use hold::{HoldRecords, OnHold, hold_of, hold_of_noted, set_hold};
 pub(crate) use let_on::{let_on, let_on_until};
 pub(crate) use operation::{
     read_end, read_operation, read_stop, store_end, store_operation, store_stop, stored_operations,
 };
-pub(crate) use order::{Order, OrderedUsers, Orders, USERS_IN_PART, all_orders, store_part};
+pub(crate) use order::{
+    Order, OrderedUsers, Orders, USERS_IN_PART, all_orders, ordered_requests, store_part,
+};
+pub(crate) use order_requests::PartRequests;
 pub(crate) use pause::{PauseRecord, PauseState, pause_in_force, pause_state, set_pause};
 pub(crate) use people::{MAX_PEOPLE_BYTES, PeopleRegister, PeopleWatch};
 pub(crate) use place::Place;

@@ -1,7 +1,7 @@
 //! Orders of `submit`: who asked for which users, why and when. Parts of a bounded size, each an object that is written
 //! once, `_order_{name}.json`. A message names its part, and workers check that the part names the user.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -11,9 +11,10 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::named::{NamedObjects, NotNamed, Recent};
+use super::order_requests::PartRequests;
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::integrity::Purpose;
-use crate::job::{BatchId, OrderName, PlanName, UserId};
+use crate::job::{BatchId, OrderName, PlanName, Request, UserId};
 use crate::ports::ArchiveStore;
 
 /// One part names at most this many users.
@@ -89,20 +90,24 @@ struct Part {
     number: usize,
     parts: u64,
     ids: Vec<UserId>,
+    #[serde(default, skip_serializing_if = "PartRequests::is_empty")]
+    requests: PartRequests,
 }
 
-/// Stores one part, which names these users, and answers with its name.
+/// Stores one part, which names these users and what is asked of each, and answers with its name.
 pub(crate) async fn store_part(
     store: &dyn ArchiveStore,
     order: &Order,
     number: usize,
     ids: Vec<UserId>,
+    requests: PartRequests,
 ) -> Result<OrderName, Failure> {
     let part = Part {
         order: order.clone(),
         number,
         parts: order.users.div_ceil(USERS_IN_PART as u64),
         ids,
+        requests,
     };
     let body = serde_json::to_vec(&part)
         .map_err(|error| Failure::internal("cannot write an order", error))?;
@@ -186,6 +191,44 @@ pub(crate) async fn all_orders(
     }
     odd.sort();
     Ok((users, odd))
+}
+
+/// What the orders ask of each of `wanted`, in the order of time; `None`: an order that names the user does not say. Orders
+/// that do not count ask for nothing.
+pub(crate) async fn ordered_requests(
+    store: &dyn ArchiveStore,
+    wanted: &BTreeSet<UserId>,
+) -> Result<BTreeMap<UserId, Vec<Option<Request>>>, Failure> {
+    let keys = store.keys(PARTS.prefix).await?;
+    let names: Vec<OrderName> = keys.iter().filter_map(|key| PARTS.name(key)).collect();
+    let mut reading = stream::iter(names)
+        .map(|name| async move {
+            let read: Result<Part, NotNamed> = PARTS.read(store, &name).await?;
+            Ok::<_, Failure>((name, read))
+        })
+        .buffer_unordered(READS_AT_ONCE);
+    let mut found: BTreeMap<UserId, Vec<(Timestamp, Option<Request>)>> = BTreeMap::new();
+    while let Some((name, read)) = reading.try_next().await? {
+        let Ok(part) = read else { continue };
+        for (place, user_id) in part.ids.iter().enumerate() {
+            if wanted.contains(user_id) {
+                let request = part.requests.of(place).map(|request| Request {
+                    order: Some(name.clone()),
+                    ..request.clone()
+                });
+                let of_user = found.entry(*user_id).or_default();
+                of_user.push((part.order.at, request));
+            }
+        }
+    }
+    let in_order = |mut of_user: Vec<(Timestamp, Option<Request>)>| {
+        of_user.sort_by_key(|(at, _)| *at);
+        of_user.into_iter().map(|(_, request)| request).collect()
+    };
+    let found = found.into_iter();
+    Ok(found
+        .map(|(user_id, of_user)| (user_id, in_order(of_user)))
+        .collect())
 }
 
 async fn read(store: &dyn ArchiveStore, name: &OrderName) -> Result<Arc<OrderPart>, Failure> {

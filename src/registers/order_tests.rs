@@ -20,7 +20,7 @@ fn stores(directory: &Path) -> [DirectoryStore; 2] {
 /// An order of one user.
 async fn placed(store: &DirectoryStore, user_id: UserId) -> OrderName {
     let users = vec![user_id];
-    store_part(store, &Order::sample(1), 1, users)
+    store_part(store, &Order::sample(1), 1, users, PartRequests::default())
         .await
         .unwrap()
 }
@@ -44,7 +44,7 @@ async fn an_order_names_its_users_and_nobody_else() {
     let directory = tempfile::tempdir().unwrap();
     for store in stores(directory.path()) {
         let users = vec![user(7), user(3), user(9)];
-        let name = store_part(&store, &Order::sample(3), 1, users)
+        let name = store_part(&store, &Order::sample(3), 1, users, PartRequests::default())
             .await
             .unwrap();
         for number in [3, 7, 9] {

@@ -94,6 +94,24 @@ impl Sequence {
         self.last
     }
 
+    /// Reads one record; `None` if it cannot be believed.
+    pub(super) async fn record<T: Numbered>(
+        &self,
+        store: &dyn ArchiveStore,
+        number: u32,
+    ) -> Result<Option<T>, Failure> {
+        let key = key(&self.prefix, number);
+        match store.read(&key, MAX_RECORD_BYTES).await {
+            Ok(Some(stored)) => {
+                let opened = store.integrity().open(T::PURPOSE, key.as_str(), &stored);
+                Ok(opened.ok())
+            }
+            Ok(None) => Ok(None),
+            Err(failure) if failure.class == Class::Defect => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Reads the last record. At most one object is read.
     pub(super) async fn latest<T: Numbered>(
         &self,

@@ -27,7 +27,9 @@ mod rate;
 pub(super) mod reactivate;
 mod routes;
 mod shared;
+mod signed;
 mod submit;
+pub(super) mod urgent;
 pub(super) mod users;
 pub(super) mod workers;
 
@@ -42,10 +44,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
-use utoipa::ToSchema;
 
 use super::caller::{Caller, SignIn};
 use super::connections::Client;
@@ -54,22 +54,20 @@ use super::guesses::Guesses;
 use super::openapi;
 use super::problem::Problem;
 use super::reach::Reach;
-use super::read::Line;
 use super::sessions::SessionDesk;
 use crate::address::RunbookUrl;
 use crate::operations::fleet::FleetSources;
 use crate::operations::operation::Place;
-use crate::people::Permission;
 use crate::ports::SharedStores;
 use crate::ports::queue::Broker;
 use crate::ports::views::Views;
 use crate::registers::StopRegister;
-use crate::registers::audit_log::Operator;
 use crate::steps::Services;
 use crate::telemetry::metrics;
 pub(crate) use deployment::{Deployment, KnownLog, ShownSetting};
 pub(super) use routes::guarded;
 use shared::Shared;
+pub(crate) use signed::Signed;
 
 /// The time limit of a read.
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -173,27 +171,6 @@ impl Api {
             clock: self.0.services.clock.clone(),
         }
     }
-
-    /// The operator for the audit log: the person, or the name that the client gives, the worker that was asked, and how the
-    /// caller was recognised. Every change needs an operator, so none can be made without its permission.
-    fn operator(
-        &self,
-        Signed { who, why }: Signed,
-        caller: &Caller,
-        permission: Permission,
-    ) -> Result<Operator, Problem> {
-        caller.demand(permission)?;
-        let who = format!(
-            "{}, by the admin API of {} ({})",
-            caller.signer(who.as_ref().map(Line::as_str))?,
-            self.0.worker,
-            caller.sign_in.as_str()
-        );
-        Ok(Operator {
-            who,
-            why: Some(why.as_str().to_owned()),
-        })
-    }
 }
 
 impl Inner {
@@ -202,16 +179,6 @@ impl Inner {
         let busy = |_none_left| Problem::costly_overloaded(COSTLY_AT_ONCE);
         self.costly.try_acquire().map_err(busy)
     }
-}
-
-/// Who makes the change, and why; the audit log names both
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Signed {
-    /// The operator; a person with a key may leave it out. The audit log adds which worker was asked, and how.
-    who: Option<Line>,
-    /// The reason, for the readers of the audit log.
-    why: Line,
 }
 
 impl Api {

@@ -1,5 +1,6 @@
 //! Plans that are stored, as they are read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -22,6 +23,8 @@ use crate::people::People;
 /// How many users of a plan an answer has, if the request does not say.
 const USERS: usize = 100;
 const PLANS: usize = 20;
+/// How many of the users who changed since are named.
+const MOVED_USERS: usize = 100;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -58,11 +61,23 @@ pub(crate) struct ShowQuery {
 
 /// A stored plan with some of its users
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Shown {
     pub(crate) plan: StoredPlan,
     pub(crate) users: Vec<PlannedUser>,
     /// Whether there are more users.
     pub(crate) more: bool,
+    /// Users who are not as the plan saw them, in the order of their IDs, at most 100; `plan.moved` counts all.
+    pub(crate) moved_users: Vec<MovedUser>,
+}
+
+/// A user who is not as a plan saw them
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MovedUser {
+    pub(crate) user_id: UserId,
+    /// As the plan saw it.
+    pub(crate) user_name: Option<String>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -168,6 +183,7 @@ pub(crate) async fn show(
     let limit = query.limit.and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.unwrap_or(USERS);
     let mut users: Vec<PlannedUser> = desk.users(&now.plan).await?;
+    let moved_users = moved_users(&now.acts.moved, &users);
     users.retain(|user| query.after.is_none_or(|after| user.user_id > after));
     let more = users.len() > limit;
     users.truncate(limit);
@@ -175,7 +191,22 @@ pub(crate) async fn show(
         plan: desk.view(&now),
         users,
         more,
+        moved_users,
     }))
+}
+
+fn moved_users(moved: &BTreeSet<UserId>, users: &[PlannedUser]) -> Vec<MovedUser> {
+    let name_of = |user_id| {
+        let user = users.iter().find(|user| user.user_id == user_id)?;
+        user.observed.user_name.clone()
+    };
+    let named = moved.iter().take(MOVED_USERS);
+    named
+        .map(|user_id| MovedUser {
+            user_id: *user_id,
+            user_name: name_of(*user_id),
+        })
+        .collect()
 }
 
 /// Compares two stored plans

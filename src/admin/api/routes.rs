@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use super::{
     Api, about, audit_log, batch_history, batch_pause, batch_report, batch_users, batches, cancel,
     dead_letter_groups, dead_letters, evidence, evidence_log, holds, limits, operations, overview,
-    pause, plan, plan_decisions, plans, reactivate, submit, users, workers,
+    pause, plan, plan_decisions, plans, reactivate, submit, urgent, users, workers,
 };
 use crate::admin::connections::Client;
 use crate::admin::problem::Problem;
@@ -36,6 +36,7 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(plan_decisions::withdraw))
         .routes(routes!(plan_decisions::apply))
         .routes(routes!(submit::submit))
+        .routes(routes!(urgent::move_users))
         .routes(routes!(evidence::show))
         .routes(routes!(evidence::verify))
         .routes(routes!(evidence_log::show))
@@ -58,6 +59,8 @@ pub(super) fn routes() -> (Router<Api>, OpenApi) {
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letter_groups::list))
         .routes(routes!(dead_letter_groups::note))
+        .routes(routes!(dead_letter_groups::owner))
+        .routes(routes!(dead_letter_groups::history))
         .routes(routes!(dead_letter_groups::ignore))
         .routes(routes!(dead_letter_groups::resolve))
         .routes(routes!(dead_letter_groups::reopen))

@@ -104,7 +104,7 @@ impl Inner {
     }
 }
 
-fn no_list(why: NoList) -> Problem {
+pub(super) fn no_list(why: NoList) -> Problem {
     match why {
         NoList::BadCursor => Problem::new(
             StatusCode::CONFLICT,

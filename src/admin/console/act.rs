@@ -10,6 +10,10 @@ use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::people::Permission;
 
+/// The form that moves users to the urgent lane, which lists lead to.
+pub(super) const URGENT: &str = "/urgent";
+pub(super) const URGENT_LANE: &str = "Move to the urgent lane";
+
 /// A change that somebody may make.
 pub(super) struct Act {
     pub(super) title: String,

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use super::asked::Asked;
 use super::page::{Menu, Page};
-use super::{list, parts};
+use super::{details, list, parts};
 use crate::admin::api::{Api, audit_log};
 use crate::admin::problem::Problem;
 use crate::admin::read::Query;
@@ -59,7 +59,7 @@ pub(super) fn table(entries: &[AuditEntry]) -> Markup {
                             td { (printable::line(&entry.what)) }
                             td.number { (parts::number(entry.count)) }
                             td { @match &entry.why { Some(why) => bdi { (printable::line(why)) }, None => span.soft { "Not given" } } }
-                            td { @if !entry.details.is_null() { code { (printable::line(&entry.details.to_string())) } } }
+                            td { (details::details(&entry.details)) }
                         }
                     }
                 }

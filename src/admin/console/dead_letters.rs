@@ -17,7 +17,7 @@ use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query};
 use crate::operations::dead_letters::{
-    DeadLetterId, Group, GroupName, Listed, Listing, ShownDeadLetter,
+    DeadLetterId, Group, GroupHistory, GroupName, Listed, Listing, ShownDeadLetter,
 };
 use crate::people::Permission;
 use crate::printable;
@@ -78,7 +78,7 @@ fn group_row(group: &Group) -> Markup {
                 br; span.soft { (printable::line(&group.error)) }
             }
             td { (words::safety(group.assessment.safety)) br; span.soft { (group.assessment.why) } }
-            td { (words::group(group.handling.state)) @if let Some(note) = &group.handling.note { br; bdi { (note) } } }
+            td { (words::group(group.handling.state)) @if let Some(owner) = &group.handling.owner { br; "Taken care of by " bdi { (owner) } } @if let Some(note) = &group.handling.note { br; bdi { (note) } } }
             td.number { (parts::number(group.count as u64)) }
             td.number {
                 @if group.access.still_there > 0 { span.fault { (parts::number(group.access.still_there as u64)) } } @else { "0" }
@@ -98,7 +98,9 @@ pub(super) async fn group(
     let listing = dead_letters::list(State(api.clone()), Query(asked.read(&[("limit", "100")])?));
     // One scan after the other: two at a time hide messages from each other.
     let Json(listing) = listing.await?;
-    let Json(found) = dead_letter_groups::list(State(api), Query(asked.read(&[])?)).await?;
+    let Json(found) = dead_letter_groups::list(State(api.clone()), Query(asked.read(&[])?)).await?;
+    let past = dead_letter_groups::history(State(api), At(name)).await;
+    let past = past.map(|history| history.0);
     let group = found.groups.into_iter().next().ok_or_else(|| {
         Problem::not_found(
             "no_such_group",
@@ -109,11 +111,16 @@ pub(super) async fn group(
     Ok(Page::new(
         title,
         Menu::DeadLetters,
-        group_body(&caller, &group, &listing),
+        group_body(&caller, &group, &listing, &past),
     ))
 }
 
-fn group_body(caller: &Caller, group: &Group, listing: &Listing) -> Markup {
+fn group_body(
+    caller: &Caller,
+    group: &Group,
+    listing: &Listing,
+    past: &Result<GroupHistory, Problem>,
+) -> Markup {
     let handling = &group.handling;
     html! {
         h1 { "Dead letters: " (group.code) @if !group.step.is_empty() { " at " (group.step) } }
@@ -130,6 +137,7 @@ fn group_body(caller: &Caller, group: &Group, listing: &Listing) -> Markup {
             dt { "Fingerprint" } dd { code { (group.fingerprint) } }
             dt { "First and last" } dd { (parts::time_or(group.first_seen, "Not known")) " to " (parts::time_or(group.last_seen, "Not known")) }
             dt { "State" } dd { (group_change::state(handling)) }
+            dt { "Taken care of by" } dd { @match &handling.owner { Some(owner) => bdi { (owner) }, None => span.soft { "Nobody" } } }
             @if let (Some(who), Some(at)) = (&handling.who, handling.at) {
                 dt { "Last change" } dd { bdi { (who) } ", " (parts::time(at)) @if let Some(why) = &handling.why { ": " bdi { (why) } } }
             }
@@ -144,6 +152,7 @@ fn group_body(caller: &Caller, group: &Group, listing: &Listing) -> Markup {
         }
         p { (link(caller, Permission::Replay, &format!("/operations/new?group={}", group.fingerprint), "Replay")) }
         (group_change::decisions(caller, group))
+        (group_change::history(handling, past))
         h2 { "Dead letters" }
         (table(caller, &listing.dead_letters))
         @if listing.more > 0 { p { "And " (parts::number(listing.more as u64)) " more." } }

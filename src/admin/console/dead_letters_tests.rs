@@ -31,8 +31,10 @@ fn group() -> Group {
             state: GroupState::Unknown,
             reopened: None,
             until: None,
+            until_count: None,
             release: None,
             note: Some("ticket <1>".to_owned()),
+            owner: Some("<eve>".to_owned()),
             who: None,
             why: None,
             at: None,
@@ -54,9 +56,14 @@ fn a_group_says_who_has_access_what_is_unknown_and_never_runs_what_a_message_hol
         dead_letters: Vec::new(),
         more: 1_104,
     };
+    let past = Ok(GroupHistory {
+        group: "2d1f5436374b".to_owned(),
+        decisions: Vec::new(),
+        older: 0,
+    });
     for text in [
         groups_body(&local(), &asked, &[group()]).into_string(),
-        group_body(&local(), &group(), &listing).into_string(),
+        group_body(&local(), &group(), &listing, &past).into_string(),
     ] {
         for expected in [
             "&lt;script&gt;",
@@ -73,7 +80,7 @@ fn a_group_says_who_has_access_what_is_unknown_and_never_runs_what_a_message_hol
             "{text}"
         );
     }
-    let text = group_body(&local(), &group(), &listing).into_string();
+    let text = group_body(&local(), &group(), &listing, &past).into_string();
     assert!(
         text.contains("4 users in them still have access") && text.contains("And 1,104 more."),
         "{text}"

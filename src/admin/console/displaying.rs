@@ -8,7 +8,7 @@ use super::desk::Console;
 use super::display::{COOKIE, Display};
 use super::frame;
 use super::given::Given;
-use super::sign_in::ours;
+use super::sign_in::ours_or_form;
 use crate::admin::reach::Reach;
 
 const YEAR_SECONDS: u32 = 31_536_000;
@@ -43,7 +43,7 @@ fn before(headers: &HeaderMap) -> String {
     let page = headers.get(header::REFERER);
     let page = page.and_then(|page| page.to_str().ok()?.parse::<Uri>().ok());
     let path = page.as_ref().and_then(Uri::path_and_query);
-    ours(path.map_or("", |path| path.as_str())).to_owned()
+    ours_or_form(path.map_or("", |path| path.as_str())).to_owned()
 }
 
 #[cfg(test)]
@@ -57,6 +57,7 @@ mod tests {
             before(&HeaderMap::from_iter([(header::REFERER, page)]))
         };
         assert_eq!(from("http://127.0.0.1:9/batches?q=a"), "/batches?q=a");
+        assert_eq!(from("http://127.0.0.1:9/sign-in?to=%2F"), "/sign-in?to=%2F");
         assert_eq!(from("http://evil.example//evil.example"), "/");
         assert_eq!(before(&HeaderMap::new()), "/");
     }

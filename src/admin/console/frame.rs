@@ -187,20 +187,20 @@ impl Frame {
     }
 }
 
-/// A page for somebody who may see nothing of this deployment.
-pub(super) fn alone(environment: Option<&str>, page: &Page) -> Markup {
+/// A page for somebody who may see nothing of this deployment. How pages look can be chosen on it, too.
+pub(super) fn alone(environment: Option<&str>, display: Display, page: &Page) -> Markup {
     let body = html! {
-        header.top { span.name { "offboarder" } (badge(environment)) }
+        header.top { span.name { "offboarder" } (badge(environment)) (display.form()) }
         main #content { (page.body) }
     };
     let title = title(environment, &page.title);
-    document(&title, Display::default(), &body)
+    document(&title, display, &body)
 }
 
 /// The answer to somebody who is not let in.
 pub(super) fn refused(environment: Option<&str>, problem: &Problem) -> Response {
     let page = Page::of_problem(problem);
-    (page.status, alone(environment, &page)).into_response()
+    (page.status, alone(environment, Display::default(), &page)).into_response()
 }
 
 fn title(environment: Option<&str>, page: &str) -> String {

@@ -37,6 +37,12 @@ impl Given {
         found.map_or("", |(_, value)| value.trim())
     }
 
+    /// All fields, as they were sent.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter();
+        pairs.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The same, or what a form shows before anybody typed.
     pub(super) fn or<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
         match self.get(name) {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::act::{URGENT, URGENT_LANE};
 use super::asked::Asked;
 use super::replay_or_discard::REPLAY;
 use super::ticks::{self, Tick};
@@ -30,6 +31,11 @@ pub(super) fn users(caller: &Caller, label: &str, users: &[ListedUser], now: Tim
             permission: Permission::Replay,
             path: REPLAY,
             words: "Replay",
+        },
+        Tick {
+            permission: Permission::Submit,
+            path: URGENT,
+            words: URGENT_LANE,
         },
     ];
     html! {

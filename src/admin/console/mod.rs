@@ -11,6 +11,7 @@ mod batches;
 mod chart;
 mod dead_letters;
 mod desk;
+mod details;
 mod display;
 mod displaying;
 mod evidence;
@@ -40,6 +41,7 @@ mod replay_or_discard;
 mod sign_in;
 mod state_bar;
 mod ticks;
+mod urgent;
 mod user;
 mod views;
 mod words;
@@ -68,6 +70,7 @@ use desk::{Console, Visitor};
 use display::Display;
 use frame::Frame;
 use page::{FIRST, Page};
+use sign_in::SignInAgain;
 use views::OwnViews;
 
 /// What a script asks for: the part of a page that may change. The rest of the path is that of the page.
@@ -156,7 +159,7 @@ fn changes() -> Router<Console> {
     use holding as h;
     use pausing as p;
 
-    let changes: [(&str, MethodRouter<Console>); 18] = [
+    let changes: [(&str, MethodRouter<Console>); 19] = [
         ("/pause", get(p::pause_form).post(p::pause_all)),
         ("/resume", get(p::resume_form).post(p::resume_all)),
         (
@@ -183,6 +186,7 @@ fn changes() -> Router<Console> {
         (views::REMOVE, post(views::remove)),
         ("/holds/add", get(h::hold_form).post(h::hold)),
         ("/holds/lift", get(h::lift_form).post(h::lift)),
+        (act::URGENT, get(urgent::form).post(urgent::move_users)),
         (
             plan_change::PATH,
             get(plan_change::form).post(plan_change::decide),
@@ -238,11 +242,15 @@ async fn guard(
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let caller = match admit(&console, &client, &parts).await {
-        Ok(caller) => caller,
-        Err(refused) => return *refused,
-    };
+    let admitted = admit(&console, &client, &parts).await;
     let request = Request::from_parts(parts, body);
+    let caller = match admitted {
+        Ok(caller) => caller,
+        Err(NotAdmitted::Answer(refused)) => return *refused,
+        Err(NotAdmitted::SignInAgain(again, to)) => {
+            return sign_in::again(&console, again, &to, request).await;
+        }
+    };
     let api = &console.api;
     let begun = Instant::now();
     let asked = Asked::of(&request);
@@ -284,8 +292,19 @@ async fn guard(
     answer
 }
 
+/// Why a request is not let in.
+enum NotAdmitted {
+    Answer(Box<Response>),
+    /// The session does not count any more, or it is unknown whether it does; and where the page is.
+    SignInAgain(SignInAgain, String),
+}
+
 /// Who sends a request: by a cookie, or as the API knows callers.
-async fn admit(console: &Console, client: &Client, parts: &Parts) -> Result<Caller, Box<Response>> {
+async fn admit(console: &Console, client: &Client, parts: &Parts) -> Result<Caller, NotAdmitted> {
+    let refused = |problem: &Problem| {
+        let refused = frame::refused(console.api.environment(), problem);
+        NotAdmitted::Answer(Box::new(refused))
+    };
     let Parts {
         method,
         uri,
@@ -299,21 +318,30 @@ async fn admit(console: &Console, client: &Client, parts: &Parts) -> Result<Call
     let to = fragment_of.unwrap_or(path);
 
     let visitor = console.visitor(method, uri, headers).await;
-    match visitor
-        .map_err(|problem| Box::new(frame::refused(console.api.environment(), &problem)))?
-    {
+    match visitor.map_err(|problem| refused(&problem))? {
         Visitor::Caller(caller) => return Ok(caller),
-        Visitor::Unknown => return Err(Box::new(sign_in::while_unknown(console, to))),
+        Visitor::Unknown => {
+            return Err(NotAdmitted::SignInAgain(
+                SignInAgain::Unknown,
+                to.to_owned(),
+            ));
+        }
         Visitor::Nobody => {}
     }
     console.api.slow_down(client, headers).await;
     let admitted = console.api.admit(client, method, uri, headers);
     admitted.map_err(|problem| {
         let may_sign_in = problem.asks_for_a_token() && console.desk.has_people();
-        if may_sign_in && fragment_of.is_none() && !headers.contains_key(header::AUTHORIZATION) {
-            return Box::new(sign_in::redirect(to));
+        if !may_sign_in || fragment_of.is_some() || headers.contains_key(header::AUTHORIZATION) {
+            return refused(&problem);
         }
-        Box::new(frame::refused(console.api.environment(), &problem))
+        if matches!(*method, Method::GET | Method::HEAD) {
+            return NotAdmitted::Answer(Box::new(sign_in::redirect(to)));
+        }
+        match console.desk.check_origin(uri, headers) {
+            Ok(()) => NotAdmitted::SignInAgain(SignInAgain::Ended, to.to_owned()),
+            Err(problem) => refused(&problem),
+        }
     })
 }
 

@@ -11,7 +11,8 @@ use super::asked::Asked;
 use super::page::{Menu, Page};
 use super::plan_change::PlanChange;
 use super::{list, parts, words};
-use crate::admin::api::{Api, plans};
+use crate::admin::api::Api;
+use crate::admin::api::plans::{self, MovedUser};
 use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query};
@@ -20,6 +21,7 @@ use crate::guards::approval::PlannedUser;
 use crate::job::PlanName;
 use crate::operations::plans::{PlanState, Said, StoredPlan};
 use crate::people::Role;
+use crate::printable;
 
 const STATIC: &str = "This page does not keep itself current; load it again.";
 /// Users are read in pages of 1,000, and those of a page that are unusual are shown first.
@@ -125,6 +127,7 @@ pub(super) async fn one(
         .then(|| shown.users.last().map(|user| user.user_id.to_string()));
     let body = html! {
         (facts(&caller, &shown.plan))
+        (moved(shown.plan.moved, &shown.moved_users))
         @if !shown.users.is_empty() { h2 { "Users" } (users(shown.users)) }
         @if let Some(last) = last.flatten() {
             p { "These are " (parts::number(1000)) " in the order of their IDs. " a rel="next" href=(asked.with("after", &last)) { "Next page" } }
@@ -156,7 +159,24 @@ fn facts(caller: &Caller, plan: &StoredPlan) -> Markup {
             dt { "Sent" } dd { (parts::time_or(plan.applied_at, "Not sent")) }
             dt { "Users who changed since" } dd {
                 (parts::number(plan.moved))
-                @if plan.moved > 0 { ". They wait and are not deleted by this plan; " code { "offboarder users list --waiting-for plan_moved" } " names them." }
+                @if plan.moved > 0 { ". They wait and are not deleted by this plan." }
+            }
+        }
+    }
+}
+
+/// Those who changed since the plan was saved. A plan may have very many.
+fn moved(count: u64, users: &[MovedUser]) -> Markup {
+    html! {
+        @if !users.is_empty() {
+            h2 #moved { "Users who changed since" }
+            ul {
+                @for user in users {
+                    li { (list::user(user.user_id)) @if let Some(name) = &user.user_name { " " bdi { (printable::line(name)) } } }
+                }
+            }
+            @if count > users.len() as u64 {
+                p { "These are the first " (parts::number(users.len() as u64)) " of " (parts::number(count)) ", in the order of their IDs; " code { "offboarder users list --waiting-for plan_moved" } " names all." }
             }
         }
     }

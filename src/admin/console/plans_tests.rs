@@ -55,6 +55,27 @@ fn a_plan_says_what_would_happen_and_its_digest_can_be_compared_by_eye() {
 }
 
 #[test]
+fn users_who_changed_are_named_and_how_many_of_them() {
+    let user = |number: u8| MovedUser {
+        user_id: format!("{number:08x}-9a51-4b4b-8f6c-1f9a4f9b7c11")
+            .parse()
+            .unwrap(),
+        user_name: Some("<eve>\u{202e}".to_owned()),
+    };
+    let two = [user(1), user(2)];
+    let all = moved(2, &two).into_string();
+    assert!(all.contains("/users/00000002-9a51"), "{all}");
+    assert!(
+        all.contains("&lt;eve&gt;") && !all.contains('\u{202e}'),
+        "{all}"
+    );
+    assert!(!all.contains("the first"), "{all}");
+    let some = moved(1_204, &two).into_string();
+    assert!(some.contains("the first 2 of 1,204"), "{some}");
+    assert_eq!(moved(0, &[]).into_string(), "");
+}
+
+#[test]
 fn who_asked_does_not_approve_and_a_role_sees_what_is_missing() {
     let waiting = plan(PlanState::Waiting);
     let own = decisions(&person("Ada", Role::Admin), &waiting).into_string();

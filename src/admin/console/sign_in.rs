@@ -1,18 +1,20 @@
 //! Signing in and out.
 
 use axum::Extension;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::desk::Console;
+use super::display::Display;
 use super::frame;
 use super::given::Given;
 use super::page::{FIRST, Page};
 use crate::admin::connections::Client;
 use crate::admin::sessions::NotSignedIn;
+use crate::printable;
 
 pub(super) const PATH: &str = "/sign-in";
 
@@ -37,17 +39,90 @@ pub(super) fn redirect(to: &str) -> Response {
     Redirect::to(&format!("{PATH}?to={to}")).into_response()
 }
 
-pub(super) async fn show(
-    State(console): State<Console>,
-    axum::extract::Query(To { to }): axum::extract::Query<To>,
-) -> Response {
-    answer(&console, StatusCode::OK, None, &to, "")
+/// A path of ours that may also be the form itself.
+pub(super) fn ours_or_form(to: &str) -> &str {
+    let is_form = to == PATH || to.starts_with(&format!("{PATH}?"));
+    let is_plain = to
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_form && is_plain { to } else { ours(to) }
 }
 
-/// Redis does not answer, so that a session cannot be looked up.
-pub(super) fn while_unknown(console: &Console, to: &str) -> Response {
-    let text = "Redis does not answer, so it is not known who you are. Sign in again: for 15 minutes, on this worker only, you may read and pause.";
-    answer(console, StatusCode::SERVICE_UNAVAILABLE, Some(text), to, "")
+pub(super) async fn show(
+    State(console): State<Console>,
+    headers: HeaderMap,
+    axum::extract::Query(To { to }): axum::extract::Query<To>,
+) -> Response {
+    let display = Display::of(&headers);
+    answer(&console, StatusCode::OK, None, &to, "", display)
+}
+
+/// Why somebody who had a session has to sign in again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SignInAgain {
+    /// It ended.
+    Ended,
+    /// Redis does not answer, so that it cannot be looked up.
+    Unknown,
+}
+
+impl SignInAgain {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::Ended => StatusCode::UNAUTHORIZED,
+            Self::Unknown => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Ended => "Your session has ended. Sign in again.",
+            Self::Unknown => {
+                "Redis does not answer, so it is not known who you are. Sign in again: for 15 minutes, on this worker only, you may read and pause."
+            }
+        }
+    }
+}
+
+/// The form, with what was typed into the one that is not done: a browser does not keep it.
+pub(super) async fn again(
+    console: &Console,
+    again: SignInAgain,
+    to: &str,
+    request: Request,
+) -> Response {
+    let display = Display::of(request.headers());
+    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let typed = if is_change {
+        Given::from_request(request, &()).await.ok()
+    } else {
+        None
+    };
+    let form = html! {
+        p.fault role="alert" {
+            (again.text()) @if is_change { " Nothing was done." }
+        }
+        (form(None, ours(to), ""))
+        @if let Some(typed) = &typed { (not_done(typed)) }
+    };
+    page_of(console, again.status(), display, &form)
+}
+
+/// What was typed, to be copied. A key is not shown.
+fn not_done(typed: &Given) -> Markup {
+    const SECRETS: [&str; 2] = ["key", "glass"];
+    const SHOWN_CHARS: usize = 10_000;
+    let shown = |(name, text): &(&str, &str)| !text.is_empty() && !SECRETS.contains(name);
+    let typed: Vec<(&str, &str)> = typed.pairs().filter(shown).collect();
+    html! {
+        @if !typed.is_empty() {
+            h2 { "What you typed" }
+            p { "It was not kept. Copy what you need; the form opens again once you are signed in." }
+            dl { @for (name, text) in typed {
+                dt { (printable::line(name)) } dd { @for line in text.lines() { (printable::line(&line.chars().take(SHOWN_CHARS).collect::<String>())) br; } }
+            } }
+        }
+    }
 }
 
 pub(super) async fn sign_in(
@@ -58,8 +133,10 @@ pub(super) async fn sign_in(
     given: Given,
 ) -> Response {
     let desk = &console.desk;
+    let display = Display::of(&headers);
+    let to = given.get("to");
     if !desk.has_people() || !desk.reach().is_host(&uri, &headers) {
-        return answer(&console, StatusCode::FORBIDDEN, None, given.get("to"), "");
+        return answer(&console, StatusCode::FORBIDDEN, None, to, "", display);
     }
     if let Err(problem) = desk.check_origin(&uri, &headers) {
         return frame::refused(console.api.environment(), &problem);
@@ -67,7 +144,7 @@ pub(super) async fn sign_in(
     let name = given.get("name");
     let refused = match desk.sign_in(client.peer, name, given.get("key")).await {
         Ok(cookie) => {
-            return with_cookie(Redirect::to(ours(given.get("to"))).into_response(), &cookie);
+            return with_cookie(Redirect::to(ours(to)).into_response(), &cookie);
         }
         Err(NotSignedIn::Refused(problem)) => {
             return frame::refused(console.api.environment(), &problem);
@@ -81,7 +158,7 @@ pub(super) async fn sign_in(
             format!("Too many tries. Wait {} s.", wait.as_secs() + 1),
         ),
     };
-    answer(&console, refused.0, Some(&refused.1), given.get("to"), name)
+    answer(&console, refused.0, Some(&refused.1), to, name, display)
 }
 
 pub(super) async fn sign_out(
@@ -109,6 +186,7 @@ fn answer(
     fault: Option<&str>,
     to: &str,
     name: &str,
+    display: Display,
 ) -> Response {
     let desk = &console.desk;
     let why_not = match (desk.has_people(), desk.reach().is_open()) {
@@ -121,27 +199,33 @@ fn answer(
         ),
         (true, true) => None,
     };
-    let body = html! {
-        h1 { "Sign in" }
-        @match why_not {
-            Some(why) => p.answer { (why) },
-            None => (form(fault, ours(to), name)),
-        }
+    let body = match why_not {
+        Some(why) => html! { p.answer { (why) } },
+        None => form(fault, ours(to), name),
     };
+    let status = if why_not.is_some() {
+        StatusCode::FORBIDDEN
+    } else {
+        status
+    };
+    page_of(console, status, display, &body)
+}
+
+fn page_of(console: &Console, status: StatusCode, display: Display, body: &Markup) -> Response {
     let page = Page {
-        status: if why_not.is_some() {
-            StatusCode::FORBIDDEN
-        } else {
-            status
-        },
+        status,
         title: "Sign in".to_owned(),
         menu: None,
         is_live: false,
         is_fast: false,
         as_of: None,
-        body,
+        body: html! { h1 { "Sign in" } (body) },
     };
-    (page.status, frame::alone(console.api.environment(), &page)).into_response()
+    (
+        page.status,
+        frame::alone(console.api.environment(), display, &page),
+    )
+        .into_response()
 }
 
 fn form(fault: Option<&str>, to: &str, name: &str) -> Markup {
@@ -175,6 +259,36 @@ mod tests {
         ] {
             assert_eq!(ours(foreign), FIRST, "{foreign:?}");
         }
+    }
+
+    #[test]
+    fn the_choice_of_colours_leads_back_to_the_form_and_nowhere_else() {
+        for form in ["/sign-in", "/sign-in?to=%2Fbatches", "/batches?q=a"] {
+            assert_eq!(ours_or_form(form), form);
+        }
+        for foreign in ["//evil.example", "/sign-in?to=a\r\nb", "/sign-insider", ""] {
+            assert_eq!(ours_or_form(foreign), FIRST, "{foreign:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_typed_before_the_session_ended_is_shown_as_text_and_a_key_is_not() {
+        let given = Given::of(&[
+            ("why", "<script>\u{202e}\r\nsecond"),
+            ("glass", "secret"),
+            ("for", ""),
+        ]);
+        let text = not_done(&given).into_string();
+        assert!(
+            text.contains("&lt;script&gt;") && text.contains("second"),
+            "{text}"
+        );
+        assert!(
+            !text.contains('\u{202e}') && !text.contains("secret"),
+            "{text}"
+        );
+        assert!(!text.contains("<dt>for</dt>"), "{text}");
+        assert_eq!(not_done(&Given::default()).into_string(), "");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use axum::{Extension, Json};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::act::link;
+use super::act::{URGENT, URGENT_LANE, link};
 use super::page::{Menu, Page};
 use super::{parts, words};
 use crate::admin::api::{Api, evidence, users};
@@ -78,6 +78,7 @@ fn body(
             @if status.hold.is_some() { (link(caller, Permission::LiftHold, &format!("/holds/lift?user={id}"), "Lift the hold")) }
             @else { (link(caller, Permission::Hold, &format!("/holds/add?user={id}"), "Put on hold")) }
             " · " (link(caller, Permission::Submit, &format!("/users/{id}/cancel"), "Cancel the request"))
+            @if may_be_urgent(status) { " · " (link(caller, Permission::Submit, &format!("{URGENT}?user={id}"), URGENT_LANE)) }
             @if status.state != Some(StateName::Deleted) { " · " (link(caller, Permission::Submit, &format!("/users/{id}/reactivate"), "Reactivate")) }
             @if status.failed() { " · " (link(caller, Permission::Replay, &format!("/operations/new?user={id}"), "Replay")) }
         }
@@ -93,6 +94,20 @@ fn body(
         ul {
             li { a href={ "/audit-log?user=" (id) } { "Changes by operators that name this user" } }
             li { a href={ "/dead-letters?user=" (id) } { "Dead letters of this user" } }
+        }
+    }
+}
+
+/// Whether the user still has access, and somebody has asked for the end of it.
+fn may_be_urgent(status: &UserStatus) -> bool {
+    match &status.progress {
+        None => status.submitted.is_some(),
+        Some(progress) => {
+            let has_access = matches!(
+                status.state,
+                Some(StateName::Received | StateName::QueuesCleared)
+            );
+            has_access && progress.cancelled.is_none() && progress.dead_letter.is_none()
         }
     }
 }

@@ -125,7 +125,10 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<Exit, CliError
             handling::change(&args.group, &change, sources).await
         }
         Verb::Ignore(args) => {
-            let change = GroupChange::Ignore { until: args.until };
+            let change = GroupChange::Ignore {
+                until: Some(args.until),
+                more: None,
+            };
             handling::change(&args.group, &change, sources).await
         }
         Verb::Resolve(args) => {

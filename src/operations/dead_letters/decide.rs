@@ -12,6 +12,7 @@ use super::Handling;
 use super::error::DeadLetterError;
 use super::filter::GroupName;
 use super::handling::{InQueueNow, still_has_access};
+use super::past::{GroupHistory, HISTORY_AT_MOST, PastDecision};
 use super::pick::{fingerprints, unique};
 use super::scan::DeadLetterScan;
 use super::tally::AccessTally;
@@ -19,7 +20,9 @@ use crate::clock::Clock;
 use crate::ports::queue::Broker;
 use crate::ports::{ArchiveStore, Checkpoints};
 use crate::registers::audit_log::{AuditLog, Change, Operator};
-use crate::registers::{Decision, StoredGroup, decide, stored_group, stored_groups};
+use crate::registers::{
+    Decision, GroupTexts, StoredGroup, decide, group_history, stored_group, stored_groups,
+};
 
 /// Where groups of dead letters, and decisions about them, are.
 pub(crate) struct DeadLetterGroups<'a> {
@@ -34,8 +37,12 @@ pub(crate) struct DeadLetterGroups<'a> {
 pub(crate) enum GroupChange {
     /// Replaces the note; an empty one removes it.
     Note(String),
+    /// Replaces the owner; an empty one removes it.
+    Owner(String),
+    /// Until a time, or until this many more dead letters of the group are in the queue than now.
     Ignore {
-        until: Timestamp,
+        until: Option<Timestamp>,
+        more: Option<usize>,
     },
     Resolve {
         release: Option<String>,
@@ -61,6 +68,7 @@ impl GroupChange {
     const fn what(&self) -> &'static str {
         match self {
             Self::Note(_) => "dead-letters note",
+            Self::Owner(_) => "dead-letters owner",
             Self::Ignore { .. } => "dead-letters ignore",
             Self::Resolve { .. } => "dead-letters resolve",
             Self::Reopen => "dead-letters reopen",
@@ -70,28 +78,45 @@ impl GroupChange {
     fn details(&self, group: &str) -> serde_json::Value {
         match self {
             Self::Note(note) => json!({ "group": group, "note": note }),
-            Self::Ignore { until } => json!({ "group": group, "until": until }),
+            Self::Owner(owner) => json!({ "group": group, "owner": owner }),
+            Self::Ignore { until, more } => {
+                json!({ "group": group, "until": until, "moreLetters": more })
+            }
             Self::Resolve { release } => json!({ "group": group, "release": release }),
             Self::Reopen => json!({ "group": group }),
         }
     }
 
-    /// The decision and the note after the change.
-    fn apply(&self, before: Option<StoredGroup>) -> (Decision, Option<String>) {
-        let (decision, note) = match before {
-            Some(StoredGroup::Record(record)) => (record.decision, record.note),
+    /// The decision and the texts after the change, while the queue has `count` dead letters of the group.
+    fn apply(&self, before: Option<StoredGroup>, count: usize) -> (Decision, GroupTexts) {
+        let (mut decision, mut texts) = match before {
+            Some(StoredGroup::Record(record)) => {
+                let texts = GroupTexts {
+                    note: record.note,
+                    owner: record.owner,
+                };
+                (record.decision, texts)
+            }
             // What is in doubt counts as open.
-            Some(StoredGroup::Doubtful(_)) | None => (Decision::Open, None),
+            Some(StoredGroup::Doubtful(_)) | None => (Decision::Open, GroupTexts::default()),
         };
+        let filled = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         match self {
-            Self::Note(text) => (decision, Some(text.clone()).filter(|text| !text.is_empty())),
-            Self::Ignore { until } => (Decision::Ignored { until: *until }, note),
+            Self::Note(text) => texts.note = filled(text),
+            Self::Owner(text) => texts.owner = filled(text),
+            Self::Ignore { until, more } => {
+                decision = Decision::Ignored {
+                    until: *until,
+                    until_count: more.map(|more| count.saturating_add(more)),
+                };
+            }
             Self::Resolve { release } => {
                 let release = release.clone();
-                (Decision::Resolved { release }, note)
+                decision = Decision::Resolved { release };
             }
-            Self::Reopen => (Decision::Open, note),
+            Self::Reopen => decision = Decision::Open,
         }
+        (decision, texts)
     }
 }
 
@@ -121,7 +146,7 @@ impl DeadLetterGroups<'_> {
         };
         let recorded = audit_log.record(operator, entry).await?;
         let before = stored_group(&**self.store, &group).await?;
-        let after = change.apply(before);
+        let after = change.apply(before, queue.count);
         let now = self.clock.now();
         let record = decide(&**self.store, &group, after.0, after.1, &recorded, now).await?;
         let stored = StoredGroup::Record(record);
@@ -129,6 +154,24 @@ impl DeadLetterGroups<'_> {
             count: queue.count,
             handling: Handling::of(Some(&stored), queue, now),
             group,
+        })
+    }
+
+    /// What was decided about a group before, the newest first.
+    pub(crate) async fn history(&self, name: &GroupName) -> Result<GroupHistory, DeadLetterError> {
+        // A whole fingerprint needs no look into the queue, which would hide it from others.
+        let group = match name.whole() {
+            Some(group) => group.to_owned(),
+            None => self.find(name).await?,
+        };
+        let (records, older) = group_history(&**self.store, &group, HISTORY_AT_MOST).await?;
+        Ok(GroupHistory {
+            group,
+            decisions: records
+                .into_iter()
+                .map(|record| record.map(PastDecision::of))
+                .collect(),
+            older,
         })
     }
 

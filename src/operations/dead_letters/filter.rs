@@ -82,6 +82,11 @@ impl GroupName {
         &self.0
     }
 
+    /// The whole fingerprint, if it is one.
+    pub(super) fn whole(&self) -> Option<&str> {
+        (self.0.len() == FINGERPRINT_CHARS).then_some(self.0.as_str())
+    }
+
     pub(super) fn names(&self, fingerprint: &str) -> bool {
         fingerprint.starts_with(&self.0)
     }

@@ -43,10 +43,15 @@ pub(crate) struct Handling {
     /// Until when the group was to be ignored.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
+    /// How many dead letters of it in the queue open the group again.
+    #[serde(rename = "untilLetters")]
+    pub until_count: Option<usize>,
     /// The release that was to have the fix.
     pub release: Option<String>,
     /// The note for the next operator.
     pub note: Option<String>,
+    /// Who takes care of the group.
+    pub owner: Option<String>,
     /// The operator of the last change; null if there was none.
     pub who: Option<String>,
     /// Why, in the words of that operator.
@@ -71,8 +76,10 @@ impl Handling {
             state: GroupState::Open,
             reopened,
             until: None,
+            until_count: None,
             release: None,
             note: None,
+            owner: None,
             who: None,
             why: None,
             at: None,
@@ -110,7 +117,11 @@ impl Handling {
             state: if is_open { GroupState::Open } else { decided },
             reopened,
             until: match &record.decision {
-                Decision::Ignored { until } => Some(*until),
+                Decision::Ignored { until, .. } => *until,
+                Decision::Open | Decision::Resolved { .. } => None,
+            },
+            until_count: match &record.decision {
+                Decision::Ignored { until_count, .. } => *until_count,
                 Decision::Open | Decision::Resolved { .. } => None,
             },
             release: match &record.decision {
@@ -118,6 +129,7 @@ impl Handling {
                 Decision::Open | Decision::Ignored { .. } => None,
             },
             note: record.note.clone(),
+            owner: record.owner.clone(),
             who: Some(record.who.clone()),
             why: record.why.clone(),
             at: Some(record.at),
@@ -131,6 +143,11 @@ impl Handling {
             && let Some(until) = self.until
         {
             line = format!("{line} until {until:.0}");
+        }
+        if self.state == GroupState::Ignored
+            && let Some(count) = self.until_count
+        {
+            line = format!("{line} until there are {count}");
         }
         if self.state == GroupState::Resolved
             && let Some(release) = &self.release
@@ -157,9 +174,21 @@ impl Handling {
 fn reopened(record: &GroupRecord, queue: InQueueNow, now: Timestamp) -> Option<String> {
     match &record.decision {
         Decision::Open => None,
-        Decision::Ignored { until } if *until <= now => {
-            Some(format!("it was ignored until {until:.0}"))
-        }
+        Decision::Ignored {
+            until: Some(until), ..
+        } if *until <= now => Some(format!("it was ignored until {until:.0}")),
+        Decision::Ignored {
+            until_count: Some(count),
+            ..
+        } if queue.count >= *count => Some(format!(
+            "it was ignored until there are {count} dead letters, and there are {}",
+            queue.count
+        )),
+        // Nothing would ever open it again.
+        Decision::Ignored {
+            until: None,
+            until_count: None,
+        } => Some("it was ignored without an end".to_owned()),
         Decision::Ignored { .. } => {
             still_has_access(queue.access).map(|who| format!("it was ignored, and {who}"))
         }
@@ -204,6 +233,7 @@ mod tests {
         StoredGroup::Record(GroupRecord {
             decision,
             note: Some("see #7".to_owned()),
+            owner: Some("bob".to_owned()),
             who: "ada".to_owned(),
             why: Some("vendor".to_owned()),
             at: at(100),
@@ -226,7 +256,10 @@ mod tests {
 
     #[test]
     fn a_group_is_ignored_only_until_its_time_and_never_while_somebody_may_have_access() {
-        let ignored = record(Decision::Ignored { until: at(200) });
+        let ignored = record(Decision::Ignored {
+            until: Some(at(200)),
+            until_count: None,
+        });
         let state = |queue, now| Handling::of(Some(&ignored), queue, at(now)).state;
         assert_eq!(state(queue(0, 0, 50), 150), GroupState::Ignored);
         // It arrives later, too: what is ignored is the fault.
@@ -237,6 +270,29 @@ mod tests {
         let shown = Handling::of(Some(&ignored), queue(1, 0, 50), at(150));
         assert!(shown.line().contains("1 in it still have access"));
         assert_eq!(shown.note.as_deref(), Some("see #7"));
+    }
+
+    #[test]
+    fn a_group_is_ignored_until_there_are_more_dead_letters_and_never_for_ever() {
+        let ignored = |until_count| {
+            record(Decision::Ignored {
+                until: None,
+                until_count,
+            })
+        };
+        let state = |until_count, count| {
+            let queue = InQueueNow {
+                count,
+                ..queue(0, 0, 50)
+            };
+            Handling::of(Some(&ignored(until_count)), queue, at(150))
+        };
+        assert_eq!(state(Some(20), 19).state, GroupState::Ignored);
+        assert!(state(Some(20), 19).line().contains("until there are 20"));
+        let more = state(Some(20), 20);
+        assert_eq!(more.state, GroupState::Open);
+        assert!(more.reopened.unwrap().ends_with("and there are 20"));
+        assert_eq!(state(None, 1).state, GroupState::Open);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod listing;
 mod next;
 mod outcome;
 mod pace;
+mod past;
 mod pick;
 mod replay;
 mod replay_headers;
@@ -45,8 +46,8 @@ pub(crate) use group_counts::{GroupCounts, count_groups};
 pub(crate) use groups::{Group, groups};
 pub(crate) use handling::{GroupState, Handling};
 pub(crate) use listing::{Listed, Listing, ShownDeadLetter, list, show};
-
 pub(crate) use pace::parse_pace;
+pub(crate) use past::{GroupHistory, PastDecision};
 pub(crate) use replay::{Replay, ReplayPlan};
 pub(crate) use replay_run::Replaying;
 pub(crate) use report::{GroupReport, ReplayReport, ReplayResult, Skipped};

@@ -9,7 +9,7 @@ use super::samples::{
 use super::{Checked, Row, Totals, Wanted, parse_from, parse_to};
 use crate::adapters::directory::DirectoryStore;
 use crate::machine::{Deletion, DeletionOutcome};
-use crate::registers::{Order, store_part};
+use crate::registers::{Order, PartRequests, store_part};
 
 fn totals(rows: &[Row]) -> Totals {
     let mut totals = Totals::default();
@@ -93,7 +93,9 @@ async fn a_user_of_an_order_has_an_end_or_is_open() {
             ..Order::sample(users.len() as u64)
         };
         let ids = users.iter().map(|number| user(*number)).collect();
-        store_part(&store, &order, 1, ids).await.unwrap()
+        store_part(&store, &order, 1, ids, PartRequests::default())
+            .await
+            .unwrap()
     };
     // One that ended after the order, one before it, one whose manifest names it although its clock is behind.
     order(1, &[1, 6, 8]).await;

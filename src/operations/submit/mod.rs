@@ -25,7 +25,7 @@ pub(crate) use input::{Checked, Input, Reading};
 pub(crate) use memory::{Memory, MemoryStores};
 pub(crate) use order::PlacedOrder;
 use sending::unreadable;
-pub(crate) use sending::{CHUNK, Sending, Sent};
+pub(crate) use sending::{CHUNK, Publishing, Sending, Sent};
 
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::{Message, unreadable};
 use crate::failure::Failure;
-use crate::job::{OrderName, UserId};
+use crate::job::{OrderName, Request, UserId};
 use crate::ports::ArchiveStore;
-use crate::registers::{Order, USERS_IN_PART, store_part};
+use crate::registers::{Order, PartRequests, USERS_IN_PART, store_part};
 
 /// An order that is stored.
 #[derive(Debug)]
@@ -26,13 +26,17 @@ impl PlacedOrder {
     ) -> Result<Self, Failure> {
         let mut parts = Vec::new();
         let mut users: Vec<UserId> = Vec::new();
+        let mut requests: Vec<Request> = Vec::new();
         let mut messages = messages.peekable();
         while let Some(message) = messages.next() {
-            users.push(message.map_err(|error| unreadable(&error))?.user_id);
+            let message = message.map_err(|error| unreadable(&error))?;
+            users.push(message.user_id);
+            requests.push(message.request);
             if users.len() == USERS_IN_PART || messages.peek().is_none() {
                 let part = parts.len() + 1;
                 let users = std::mem::take(&mut users);
-                parts.push(store_part(store, order, part, users).await?);
+                let requests = PartRequests::new(std::mem::take(&mut requests));
+                parts.push(store_part(store, order, part, users, requests).await?);
             }
         }
         Ok(Self {

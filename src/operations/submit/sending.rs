@@ -12,11 +12,11 @@ use super::memory::Confirmed;
 use super::{Memory, Message};
 use crate::clock::Clock;
 use crate::failure::{Class, Code, Failure};
-use crate::job::Source;
+use crate::job::{OrderName, Source};
 use crate::ports::queue::Publisher;
 use crate::queue::headers::ORDER;
 use crate::queue::names::JOBS_EXCHANGE;
-use crate::queue::{Properties, QueueError, following};
+use crate::queue::{AddedHeaders, Properties, QueueError, following};
 use crate::telemetry::span;
 
 /// The number of channels; each has at most one unconfirmed publish.
@@ -125,6 +125,31 @@ impl Sending {
     }
 
     async fn publish(&self, message: &Message) -> Result<(), Failure> {
+        let order = message.request.order.as_ref();
+        let publishing = Publishing {
+            publisher: &*self.publisher,
+            source: self.source,
+            clock: &self.clock,
+        };
+        publishing.publish(&message.body, order, Vec::new()).await
+    }
+}
+
+/// How a request is published.
+pub(crate) struct Publishing<'a> {
+    pub publisher: &'a dyn Publisher,
+    pub source: Source,
+    pub clock: &'a Clock,
+}
+
+impl Publishing<'_> {
+    /// Publishes a message that names this part of an order, with more headers, and waits for the confirm.
+    pub(crate) async fn publish(
+        &self,
+        body: &[u8],
+        order: Option<&OrderName>,
+        more: AddedHeaders,
+    ) -> Result<(), Failure> {
         let mut properties = Properties {
             content_type: Some("application/json".to_owned()),
             message_id: Some(uuid::Uuid::now_v7().to_string()),
@@ -133,17 +158,16 @@ impl Sending {
         };
         // The worker that takes the message continues its trace.
         properties.add(following());
-        let order = message.request.order.as_ref();
         properties.add(
             order
                 .map(|name| (ORDER, name.to_string().as_str().into()))
                 .into_iter()
+                .chain(more)
                 .collect(),
         );
         let key = self.source.routing_key();
 
         let publishing = || {
-            let body = &message.body;
             self.publisher
                 .publish(JOBS_EXCHANGE, key, body, &properties)
         };

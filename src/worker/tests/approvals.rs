@@ -10,7 +10,7 @@ use crate::limits::{ApprovalRule, RateLimit};
 use crate::machine::Pause;
 use crate::people::Role;
 use crate::registers::plan::{PlanDraft, Planned, store_act, store_plan};
-use crate::registers::{Order, PeopleRegister, PeopleWatch, Place, store_part};
+use crate::registers::{Order, PartRequests, PeopleRegister, PeopleWatch, Place, store_part};
 
 const PEOPLE: &str = "people = [
     { name = 'ada', role = 'admin' }, { name = 'olga', role = 'admin' },
@@ -110,7 +110,9 @@ impl Bench {
         };
         let store = &*self.services.archive_store;
         let ids = vec![self.user(number)];
-        let name = store_part(store, &order, 1, ids).await.unwrap();
+        let name = store_part(store, &order, 1, ids, PartRequests::default())
+            .await
+            .unwrap();
         let request = Request {
             order: Some(name),
             message_sha256: Some("one".to_owned()),

@@ -1,16 +1,22 @@
 //! Messages that claim an order of `submit`.
 
 use super::*;
-use crate::registers::{Order, store_part};
+use crate::registers::{Order, PartRequests, store_part};
 
 impl Bench {
     /// Asks with a message that claims an order of these users.
     async fn claim(&self, number: usize, ordered: &[usize]) -> Outcome {
         let ordered: Vec<UserId> = ordered.iter().map(|number| self.user(*number)).collect();
         let store = &*self.services.archive_store;
-        let name = store_part(store, &Order::sample(1), 1, ordered)
-            .await
-            .unwrap();
+        let name = store_part(
+            store,
+            &Order::sample(1),
+            1,
+            ordered,
+            PartRequests::default(),
+        )
+        .await
+        .unwrap();
         let request = Request {
             action_named: true,
             order: Some(name),

@@ -61,6 +61,21 @@ def keys_can_be_turned_off_and_colours_chosen_without_the_script(console):
         assert page.url.endswith("/batches") and page.evaluate("document.activeElement === document.body")
 
 
+def colours_are_chosen_before_anybody_signs_in(console):
+    with console.page(color_scheme="light") as page:
+        page.goto("/sign-in?to=/workers")
+        page.get_by_text("Display", exact=True).click()
+        page.get_by_label("Colours").select_option("dark")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        assert page.url.endswith("/sign-in?to=/workers"), page.url
+        [kept] = page.context.cookies()
+        assert (kept["name"], kept["value"]) == ("offboarder-display", "dark"), kept
+        console.fill_sign_in(page, "ada", console.known["people"]["ada"])
+        page.wait_for_url("**/workers")
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
 def times_are_utc_or_those_of_the_device(console):
     with console.page("ada", timezone_id="Asia/Kolkata") as page:
         page.goto("/workers")
@@ -87,6 +102,7 @@ def the_menu_is_folded_on_a_narrow_screen(console):
 
 
 TESTS = [
+    colours_are_chosen_before_anybody_signs_in,
     single_keys_lead_to_pages_and_rows_and_do_nothing_while_somebody_types,
     r_fetches_the_page_at_once,
     keys_can_be_turned_off_and_colours_chosen_without_the_script,

@@ -86,7 +86,10 @@ def an_operation_goes_on_when_its_worker_is_killed(console):
         page.get_by_label("Type 16 to confirm").fill("16")
         page.get_by_role("button", name="Replay").click()
         page.wait_for_url("**/operations/0*")
+        # What runs is asked for every 2 s, and what has ended is not.
         expect(page.locator("main")).to_contain_text(re.compile(r"Running: [2-9] of 16"))
+        page.reload()
+        expect(page.locator("[data-live]")).to_have_attribute("data-every", "2")
         by = page.locator("dt:text-is('Worker') + dd").inner_text().split(",")[0]
         killed = names.pop(by)
         [left] = names.values()
@@ -97,6 +100,8 @@ def an_operation_goes_on_when_its_worker_is_killed(console):
         expect(page.locator("#stale")).to_contain_text("Not current")
         expect(other.locator("main")).to_contain_text("Done: 16 of 16")
         expect(other.locator("main")).to_contain_text("taken up 2 times")
+        other.reload()
+        expect(other.locator("[data-live]")).to_have_attribute("data-every", "5")
 
 
 TESTS = [

@@ -42,6 +42,24 @@ def a_session_that_ended_leads_to_the_form(console):
         page.wait_for_url("**/sign-in?to=%2Fworkers")
 
 
+def a_form_that_is_sent_after_the_session_ended_keeps_what_was_typed(console):
+    with console.page() as page:
+        page.goto("/sign-in?to=/urgent")
+        console.fill_sign_in(page, "bob", console.known["people"]["bob"])
+        page.get_by_label("User IDs").fill(console.known["users"][0])
+        page.get_by_label("Why").fill("a reason that took long to write")
+        redis = ["redis-cli", "-u", os.environ["OFFBOARDER_CHECKPOINTS_URL"]]
+        keys = subprocess.run([*redis, "--scan", "--pattern", "offboarder:session:*"], capture_output=True, check=True)
+        subprocess.run([*redis, "del", *keys.stdout.split()], capture_output=True, check=True)
+        console.sessions.clear()
+        page.get_by_role("button", name="Move to the urgent lane").click()
+        expect(page.get_by_role("alert").first).to_have_text("Your session has ended. Sign in again. Nothing was done.")
+        expect(page.locator("main dl")).to_contain_text("a reason that took long to write")
+        console.fill_sign_in(page, "bob", console.known["people"]["bob"])
+        page.wait_for_url("**/urgent")
+        expect(page.get_by_label("Why")).to_have_value("")
+
+
 def a_removed_person_is_gone(console):
     with console.page("cyd") as page:
         page.goto("/workers")
@@ -91,6 +109,7 @@ def a_page_of_another_origin_changes_nothing(console):
 TESTS = [
     a_wrong_key_is_refused_and_the_right_one_leads_back,
     a_session_that_ended_leads_to_the_form,
+    a_form_that_is_sent_after_the_session_ended_keeps_what_was_typed,
     a_removed_person_is_gone,
     a_page_of_another_origin_changes_nothing,
 ]

@@ -79,8 +79,8 @@ class Console:
 
     @staticmethod
     def fill_sign_in(page, name, key):
-        page.get_by_label("Name").fill(name)
-        page.get_by_label("Key").fill(key)
+        page.get_by_label("Name", exact=True).fill(name)
+        page.get_by_label("Key", exact=True).fill(key)
         page.get_by_role("button", name="Sign in").click()
 
 

@@ -7,6 +7,7 @@ mod reading;
 mod schema;
 mod submitting;
 mod unavailable;
+mod urgent;
 
 use serde_json::{Value, json};
 pub(crate) use unavailable::put_behind_proxy;

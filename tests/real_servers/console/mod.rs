@@ -3,6 +3,7 @@
 mod browser;
 mod changing;
 mod deciding;
+mod forms;
 mod lists;
 mod pages;
 mod planning;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{get, page};
+use super::{get, page, post};
 use crate::admin_api::{OPERATOR, put_behind_proxy, with_dead_letters};
 use crate::support::http::authorized as api;
 use crate::support::population::user_id;
@@ -122,8 +122,11 @@ fn pages_without_redis(place: usize) {
     for path in [
         "/".to_owned(),
         "/access".to_owned(),
+        "/access?batch=b-1".to_owned(),
         "/batches".to_owned(),
         "/batches/b-1".to_owned(),
+        "/batches/b-1/users".to_owned(),
+        "/workers/history".to_owned(),
         format!("/users/{user}"),
         "/find?q=3f1f".to_owned(),
         "/workers".to_owned(),
@@ -153,6 +156,30 @@ fn pages_without_redis(place: usize) {
     assert!(page(&admin, "/plans").contains("No plan is stored."));
     assert!(page(&admin, "/evidence").contains("The evidence log is off."));
     page(&admin, "/dead-letters");
+    page(&admin, "/operations");
     page(&admin, "/help");
+    assert_forms_without_redis(&admin, &user);
     World::drain(worker);
+}
+
+/// Forms open, and what needs Redis is refused with the words of the fault.
+fn assert_forms_without_redis(admin: &str, user: &str) {
+    let urgent = format!("/urgent?user={user}");
+    let cancel = format!("/users/{user}/cancel");
+    for path in [
+        &urgent,
+        &cancel,
+        "/holds/add",
+        "/pause",
+        "/batches/b-1/cancel",
+    ] {
+        assert!(page(admin, path).contains("type=\"submit\""), "{path}");
+    }
+    let form = [("users", user), ("who", "ada"), ("why", "was dismissed")];
+    let sent = post(admin, "/urgent", "", &form);
+    sent.expect_status(503);
+    let text = sent.text();
+    assert!(text.contains("checkpoints_unreachable"), "{text}");
+    assert!(text.contains("was dismissed"), "what was typed is kept");
+    assert!(!text.contains("moved to the urgent lane."), "{text}");
 }

@@ -80,10 +80,12 @@ fn forms(user: &str, plan: &str) -> Vec<(String, &'static str)> {
         ("/batches/b-1/cancel", "submit"),
         ("/holds/add", "hold"),
         ("/holds/lift", "lift_hold"),
+        ("/urgent", "submit"),
         ("/dead-letters/groups/2d1f5436374b/ignore", "replay"),
         ("/dead-letters/groups/2d1f5436374b/resolve", "replay"),
         ("/dead-letters/groups/2d1f5436374b/reopen", "replay"),
         ("/dead-letters/groups/2d1f5436374b/note", "replay"),
+        ("/dead-letters/groups/2d1f5436374b/owner", "replay"),
         (
             "/operations/01890a5d-ac96-774b-bcce-b302099a8057/stop",
             "replay",
