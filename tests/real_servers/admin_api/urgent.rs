@@ -49,7 +49,9 @@ fn moved(place: usize) {
     assert_eq!(entry["details"]["users"], json!([last]), "{entry}");
 
     world.run(&["resume", "--why", "looked"]).expect(0);
-    ids.iter().for_each(|id| world.await_deleted(id));
+    for id in &ids {
+        world.await_deleted(id);
+    }
     promises::await_quiet(&world, PATIENCE);
     assert!(Timestamp::now() >= later, "nobody was deleted before");
     assert_eq!(

@@ -95,8 +95,8 @@ fn typed(place: usize) {
     let group = format!("/dead-letters/groups/{group}");
 
     let ada = sign_in(&admin, "ada", &key);
-    let word = format!("{SCRIPT} {}", "w".repeat(900));
-    let why = ("why", word.as_str());
+    let reason = format!("{SCRIPT} {}", "w".repeat(900));
+    let why = ("why", reason.as_str());
     for (path, field) in [
         ("/holds/add".to_owned(), ("users", user.as_str())),
         ("/batches/b-1/pause".to_owned(), ("for", "2h")),
