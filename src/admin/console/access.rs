@@ -26,7 +26,7 @@ pub(super) async fn show(
         Menu::Access,
         body(&caller, &asked, &found, found.as_of),
     );
-    Ok(page.live().as_of(found.as_of))
+    Ok(page.live().read_at(found.as_of))
 }
 
 fn body(caller: &Caller, asked: &Asked, found: &UserPage, now: Timestamp) -> Markup {

@@ -37,7 +37,7 @@ pub(super) async fn show(
     };
     let history = history.map(|Json(history)| history);
     let page = Page::new(title, Menu::Batches, body(&caller, &read, &history));
-    Ok(page.live().as_of(read.overview.as_of))
+    Ok(page.live().read_at(read.overview.as_of))
 }
 
 fn body(
@@ -240,7 +240,7 @@ pub(super) async fn users(
         (list::next(&asked, found.next_cursor.as_deref()))
     };
     let page = Page::new(format!("Users – {batch}"), Menu::Batches, body);
-    Ok(page.live().as_of(found.as_of))
+    Ok(page.live().read_at(found.as_of))
 }
 
 /// The users of the batch whom the filters of the address mean, as the API sends them.

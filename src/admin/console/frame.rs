@@ -299,7 +299,7 @@ mod tests {
             !text.contains("style=") && !text.contains("onclick"),
             "{text}"
         );
-        let older = page.clone().as_of(Timestamp::from_second(7).unwrap());
+        let older = page.clone().read_at(Timestamp::from_second(7).unwrap());
         let text = frame().document(&older).into_string();
         assert!(text.contains("1970-01-01 00:00:07"), "{text}");
         let tag = tag(&frame().fragment(&page)).replace('"', "&quot;");

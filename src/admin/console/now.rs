@@ -35,7 +35,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Page, Problem> {
         _ => "Now".to_owned(),
     };
     let page = Page::new(title, Menu::Now, body(&overview, now));
-    Ok(page.live().as_of(overview.as_of))
+    Ok(page.live().read_at(overview.as_of))
 }
 
 fn body(overview: &DeploymentOverview, now: Timestamp) -> Markup {

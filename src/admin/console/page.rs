@@ -113,7 +113,7 @@ impl Page {
         }
     }
 
-    pub(super) fn as_of(self, as_of: Timestamp) -> Self {
+    pub(super) fn read_at(self, as_of: Timestamp) -> Self {
         Self {
             as_of: Some(as_of),
             ..self
