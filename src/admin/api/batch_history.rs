@@ -46,7 +46,7 @@ pub(crate) async fn show(
             let reading = reading.await?;
             let read = reading.as_ref().as_ref();
             let read = read.ok_or_else(|| no_such_batch(batch))?;
-            Ok(BatchHistory::new(read, audit_log))
+            Ok(BatchHistory::new(&read.overview, &read.periods, audit_log))
         }
     };
     api.shared.histories.get(&name, read).await.map(Json)

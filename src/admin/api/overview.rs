@@ -39,9 +39,9 @@ pub(crate) async fn show(
 }
 
 impl Api {
-    /// What is around every page of the console. Readers share it as they share an overview.
-    pub(in crate::admin) async fn surroundings(&self) -> Result<Arc<Surroundings>, Problem> {
-        self.0.surroundings().await
+    /// What is around every page of the console, if it can be read. Readers share it as they share an overview.
+    pub(crate) async fn surroundings(&self) -> Option<Arc<Surroundings>> {
+        self.0.surroundings().await.ok()
     }
 }
 

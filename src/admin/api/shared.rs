@@ -18,7 +18,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Who changed something here reads it anew.
+    /// Who changed something here reads it again.
     pub(super) fn changed(&self) {
         self.surroundings.changed();
         self.overviews.changed();

@@ -48,7 +48,7 @@ impl Frame {
             role: caller.role_word(),
             sign_in: caller.sign_in,
             around: match around {
-                Ok(Ok(Ok(around))) => Some(around),
+                Ok(Ok(around)) => around,
                 _ => None,
             },
             now: api.now(),

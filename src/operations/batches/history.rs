@@ -6,7 +6,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::read::Reading;
 use super::tally::{percentile, seconds};
 use super::{Known, Overview, Summary};
 use crate::job::BatchId;
@@ -67,19 +66,23 @@ pub(crate) struct Periods {
 
 impl BatchHistory {
     /// What was read of the batch, and what operators changed.
-    pub(crate) fn new(read: &Reading, audit_log: Part<Vec<AuditEntry>>) -> Self {
+    pub(crate) fn new(
+        overview: &Overview,
+        periods: &Periods,
+        audit_log: Part<Vec<AuditEntry>>,
+    ) -> Self {
         let Overview {
             batch_id,
             as_of,
             unreadable,
             ..
-        } = &read.overview;
+        } = overview;
         Self {
             batch_id: batch_id.clone(),
             as_of: *as_of,
             unreadable: *unreadable,
-            period_seconds: read.periods.seconds,
-            periods: read.periods.all.clone(),
+            period_seconds: periods.seconds,
+            periods: periods.all.clone(),
             audit_log,
         }
     }

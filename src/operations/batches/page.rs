@@ -52,15 +52,13 @@ pub(crate) async fn page(
     limit: usize,
     now: Timestamp,
 ) -> Result<Option<BatchPage>, Failure> {
-    let mut after = match cursor.map(place) {
-        Some(None) => return Ok(None),
-        Some(place) => place,
-        None => None,
-    };
+    let mut after = cursor.and_then(place);
+    if cursor.is_some() && after.is_none() {
+        return Ok(None);
+    }
     let mut page = BatchPage {
-        batches: Vec::new(),
-        next_cursor: None,
         pause_unknown: stops.is_unknown(),
+        ..BatchPage::default()
     };
     let step = filter.step(limit);
     let mut read = 0;
@@ -88,8 +86,8 @@ pub(crate) async fn page(
                 readings.of(batches, &batch.batch_id, now).await?
             };
             let may_be_paused = stops.may_pause(&batch.batch_id, now);
-            let read = reading.as_ref().as_ref();
-            let progress = read.map(|read| ShortProgress::of(&read.overview, may_be_paused));
+            let progress = Option::as_ref(&reading)
+                .map(|read| ShortProgress::of(&read.overview, may_be_paused));
             if filter.admits(progress.as_ref()) {
                 page.batches.push(ListedProgress {
                     requested_by: requested_by(batches, &batch.batch_id).await?,
