@@ -19,10 +19,14 @@ pub(crate) struct PartRequests {
 }
 
 impl PartRequests {
-    /// Of these users, in their order; nothing if they are too different.
-    pub(crate) fn new(requests: impl IntoIterator<Item = Request>) -> Self {
+    /// Of these users, in their order; nothing if they are too different, or if one has a reason of its own and not that of the
+    /// order: it may say something about the person, and an order is never erased.
+    pub(crate) fn new(requests: impl IntoIterator<Item = Request>, why: Option<&str>) -> Self {
         let mut all = Self::default();
         for request in requests {
+            if request.reason.is_some() && request.reason.as_deref() != why {
+                return Self::default();
+            }
             let request = Request {
                 received_at: None,
                 message_sha256: None,
@@ -77,12 +81,12 @@ mod tests {
 
     #[test]
     fn each_user_has_the_own_request_and_those_that_are_the_same_are_kept_once() {
-        let same = PartRequests::new([request("hr", "a"), request("hr", "b")]);
+        let same = PartRequests::new([request("hr", "a"), request("hr", "b")], None);
         assert_eq!((same.distinct.len(), same.places.len()), (1, 0));
         assert_eq!([0, 1].map(|place| by(&same, place)), [Some("hr"); 2]);
         assert_eq!(same.of(0).unwrap().message_sha256, None);
 
-        let mixed = PartRequests::new(["hr", "it", "hr"].map(|who| request(who, "a")));
+        let mixed = PartRequests::new(["hr", "it", "hr"].map(|who| request(who, "a")), None);
         let mixed = serde_json::to_string(&mixed).unwrap();
         let mixed: PartRequests = serde_json::from_str(&mixed).unwrap();
         let expected = [Some("hr"), Some("it"), Some("hr"), None];
@@ -90,9 +94,23 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_is_kept_if_it_is_that_of_the_order_alone() {
+        let reason = |text: &str| Request {
+            reason: Some(text.to_owned()),
+            ..Request::default()
+        };
+        let kept = PartRequests::new([reason("they left"), Request::default()], Some("they left"));
+        assert_eq!(kept.of(0).unwrap().reason.as_deref(), Some("they left"));
+        assert_eq!(kept.of(1).unwrap().reason, None);
+        let own = PartRequests::new([reason("they left"), reason("theft")], Some("they left"));
+        assert!(own.is_empty());
+        assert!(PartRequests::new([reason("theft")], None).is_empty());
+    }
+
+    #[test]
     fn requests_that_are_all_different_are_not_kept() {
         let many = (0..=MOST).map(|number| request(&number.to_string(), "a"));
-        let many = PartRequests::new(many);
+        let many = PartRequests::new(many, None);
         assert!(many.is_empty() && many.of(0).is_none());
     }
 }

@@ -35,7 +35,8 @@ impl PlacedOrder {
             if users.len() == USERS_IN_PART || messages.peek().is_none() {
                 let part = parts.len() + 1;
                 let users = std::mem::take(&mut users);
-                let requests = PartRequests::new(std::mem::take(&mut requests));
+                let requests =
+                    PartRequests::new(std::mem::take(&mut requests), order.why.as_deref());
                 parts.push(store_part(store, order, part, users, requests).await?);
             }
         }

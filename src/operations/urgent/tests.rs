@@ -66,7 +66,7 @@ impl Scene {
 
     /// Submitted, and no worker has taken the user; the order says `asked`.
     async fn waits(&self, number: u32, asked: Option<Request>) -> OrderName {
-        let requests = PartRequests::new(asked);
+        let requests = PartRequests::new(asked, Some("leaves"));
         let ids = vec![user(number)];
         let name = store_part(&*self.store, &Order::sample(1), 1, ids, requests).await;
         let at = self.clock.now();
