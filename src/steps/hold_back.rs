@@ -65,7 +65,9 @@ impl Services {
         }))
     }
 
-    /// Counts this user if the limit allows one more. A count that is lost begins with what the archive store shows.
+    /// Counts this user if the limit allows one more. A count that is lost begins with what the archive store shows. One run of a worker
+    /// restores it at a time: a later one would find the record of a user who is counted already, and count that user twice.
+    /// Where several workers do so at once, the limit is reached earlier, never later.
     pub(super) async fn admit_restored(
         &self,
         of: CountOf,
@@ -79,6 +81,11 @@ impl Services {
             return Ok(answer);
         }
 
+        let _restoring = recorded.restoring.lock().await;
+        let answer = checkpoints.admit(of, user_id, limit).await?;
+        if answer != Admission::Unknown {
+            return Ok(answer);
+        }
         let now = self.clock.now();
         let seen = recorded.seen(&*self.archive_store, now).await?;
         tracing::warn!(
@@ -88,5 +95,40 @@ impl Services {
         );
         checkpoints.restore_count(of, limit.per, &seen).await?;
         checkpoints.admit(of, user_id, limit).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits::RateLimit;
+    use crate::steps::test_services::{Answer, TestCheckpoints, services};
+
+    #[tokio::test]
+    async fn runs_that_find_the_count_lost_at_once_restore_it_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let checkpoints = Arc::new(TestCheckpoints {
+            restored: Some(AtomicU32::new(0)),
+            ..TestCheckpoints::default()
+        });
+        let services = services(directory.path(), checkpoints.clone(), Answer::Panic);
+        let per = Duration::from_hours(1);
+        let recorded = RecordedAhead::new("_requests_", RateLimit { count: 10, per });
+        let admit = async |user: &str| {
+            let user_id: UserId = user.parse().unwrap();
+            let admitting = services.admit_restored(CountOf::Requests, &recorded, user_id);
+            admitting.await.unwrap()
+        };
+        let both = tokio::join!(
+            admit("3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c11"),
+            admit("3f1f0d4e-9a51-4b4b-8f6c-1f9a4f9b7c12"),
+        );
+        assert_eq!(both, (Admission::Counted, Admission::Counted));
+        let restored = checkpoints.restored.as_ref();
+        assert_eq!(restored.map(|times| times.load(Ordering::Relaxed)), Some(1));
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct RecordedAhead {
     prefix: String,
     pub(super) limit: RateLimit,
     recorded: Mutex<Recorded>,
+    /// Held by the run of this worker that restores the count.
+    pub(super) restoring: Mutex<()>,
 }
 
 /// Users who are recorded in the archive store and have not come yet.
@@ -37,6 +39,7 @@ impl RecordedAhead {
             prefix: prefix.into(),
             limit,
             recorded: Mutex::default(),
+            restoring: Mutex::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! tenant that answers every call alike.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -194,6 +195,8 @@ pub(crate) struct TestCheckpoints {
     pub(crate) settling_fails: Option<Failure>,
     pub(crate) reading_fails: Option<Failure>,
     pub(crate) finished_batch: Mutex<Option<FinishedBatch>>,
+    /// How often a count was restored that is lost at first; `None`: it is not lost.
+    pub(crate) restored: Option<AtomicU32>,
 }
 
 #[async_trait]
@@ -251,7 +254,15 @@ impl Checkpoints for TestCheckpoints {
     }
 
     async fn admit(&self, _: CountOf, _: UserId, _: RateLimit) -> Result<Admission, Failure> {
-        Ok(Admission::Counted)
+        // Others come in between, as at a server.
+        tokio::task::yield_now().await;
+        let restored = self.restored.as_ref();
+        let is_lost = restored.is_some_and(|times| times.load(Ordering::Relaxed) == 0);
+        Ok(if is_lost {
+            Admission::Unknown
+        } else {
+            Admission::Counted
+        })
     }
 
     async fn count_reaches(&self, _: CountOf, _: Duration) -> Result<bool, Failure> {
@@ -264,6 +275,9 @@ impl Checkpoints for TestCheckpoints {
         _: Duration,
         _: &[(UserId, Timestamp)],
     ) -> Result<(), Failure> {
+        if let Some(times) = &self.restored {
+            times.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(())
     }
 

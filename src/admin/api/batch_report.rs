@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 use super::batch_users::no_such_batch;
 use super::{Api, Inner};
 use crate::admin::problem::Problem;
-use crate::admin::read::{At, Query};
+use crate::admin::read::{At, Query, within};
 use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::machine::StateName;
@@ -36,10 +36,20 @@ pub(crate) struct Wanted {
     #[serde(default)]
     access: bool,
     /// Only users whose access was removed after more than this many seconds, by the request of this batch.
-    #[serde(rename = "removedAfterSeconds")]
+    #[serde(
+        default,
+        rename = "removedAfterSeconds",
+        deserialize_with = "within::<0, 31_536_000, _>"
+    )]
+    #[param(minimum = 0, maximum = 31_536_000)]
     removed_after_seconds: Option<u64>,
     /// Only users whose access was removed within this many seconds, by the request of this batch.
-    #[serde(rename = "removedWithinSeconds")]
+    #[serde(
+        default,
+        rename = "removedWithinSeconds",
+        deserialize_with = "within::<0, 31_536_000, _>"
+    )]
+    #[param(minimum = 0, maximum = 31_536_000)]
     removed_within_seconds: Option<u64>,
 }
 

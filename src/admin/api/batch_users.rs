@@ -31,10 +31,20 @@ pub(crate) struct Wanted {
     #[serde(default)]
     access: bool,
     /// Only users whose access was removed after more than this many seconds, by the request of this batch.
-    #[serde(rename = "removedAfterSeconds")]
+    #[serde(
+        default,
+        rename = "removedAfterSeconds",
+        deserialize_with = "within::<0, 31_536_000, _>"
+    )]
+    #[param(minimum = 0, maximum = 31_536_000)]
     removed_after_seconds: Option<u64>,
     /// Only users whose access was removed within this many seconds, by the request of this batch.
-    #[serde(rename = "removedWithinSeconds")]
+    #[serde(
+        default,
+        rename = "removedWithinSeconds",
+        deserialize_with = "within::<0, 31_536_000, _>"
+    )]
+    #[param(minimum = 0, maximum = 31_536_000)]
     removed_within_seconds: Option<u64>,
     /// Maximum number of users.
     #[serde(default, deserialize_with = "within::<1, 1000, _>")]

@@ -191,7 +191,7 @@ pub(crate) async fn history(
     responses(
         (status = 200, description = "The group", body = GroupChanged),
         (status = 404, description = "`no_such_group`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so; `access_still_there`; `in_the_past`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`ambiguous_group`: fingerprints of several groups begin so; `access_still_there`; `in_the_past`; `no_end`: neither a time nor a number is given", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn ignore(
@@ -202,7 +202,7 @@ pub(crate) async fn ignore(
 ) -> Result<Json<GroupChanged>, Problem> {
     if order.until.is_none() && order.more.is_none() {
         let detail = "give `until`, `moreLetters`, or both: a group is never ignored for ever";
-        return Err(Problem::bad_request(detail));
+        return Err(Problem::new(StatusCode::CONFLICT, "no_end", detail));
     }
     let now = api.0.services.clock.now();
     if order.until.is_some_and(|until| until <= now) {
