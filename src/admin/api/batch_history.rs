@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::batch_users::no_such_batch;
 use super::{Api, Inner};
 use crate::admin::problem::Problem;
 use crate::admin::read::At;
-use crate::failure::Failure;
 use crate::job::BatchId;
-use crate::operations::batches::{BatchHistory, HISTORY_LASTS, about, history_begins, recent};
+use crate::operations::batches::{
+    BatchHistory, HISTORY_LASTS, Overview, about, history_begins, recent,
+};
 use crate::operations::part::{Part, WhyUnknown};
 use crate::registers::audit_log::{AuditEntry, AuditLog};
 
@@ -39,13 +40,13 @@ pub(crate) async fn show(
         let batch = &batch;
         async move {
             let now = api.services.clock.now();
-            let entries = entries(api, batch, now).await;
-            let before = last.as_deref().map(|last| &last.audit_log);
-            let audit_log = Part::of(entries, before, now);
             let reading = api.shared.readings.of(&*api.stores.batches, batch, now);
             let reading = reading.await?;
             let read = reading.as_ref().as_ref();
             let read = read.ok_or_else(|| no_such_batch(batch))?;
+            let entries = entries(api, &read.overview, now).await;
+            let before = last.as_deref().map(|last| &last.audit_log);
+            let audit_log = Part::of(entries, before, now);
             Ok(BatchHistory::new(&read.overview, &read.periods, audit_log))
         }
     };
@@ -55,7 +56,7 @@ pub(crate) async fn show(
 /// The entries about a batch. All batches share the entries that were read.
 async fn entries(
     api: &Inner,
-    batch: &BatchId,
+    overview: &Overview,
     now: Timestamp,
 ) -> Result<Vec<AuditEntry>, WhyUnknown> {
     let services = &api.services;
@@ -69,23 +70,10 @@ async fn entries(
     };
     let all = api.shared.recent_entries.get("", read).await;
     let all = all.map_err(|problem| WhyUnknown::new("archive_unreachable", problem.detail()))?;
-    let own = own(api, batch, &all, now).await;
-    own.map_err(WhyUnknown::from)
-}
-
-async fn own(
-    api: &Inner,
-    batch: &BatchId,
-    all: &[AuditEntry],
-    now: Timestamp,
-) -> Result<Vec<AuditEntry>, Failure> {
-    let batches = &*api.stores.batches;
-    let Some(begun_at) = batches.begun_at(batch).await? else {
-        return Ok(Vec::new());
-    };
+    let mut own = about(&*api.stores.batches, &overview.batch_id, &all).await?;
     // The entry of a submission is written right before the first user is added.
-    let since = history_begins(begun_at, now) - jiff::SignedDuration::from_mins(1);
-    let mut own = about(batches, batch, all).await?;
+    let begins = history_begins(overview.begun_at.unwrap_or(now), now);
+    let since = begins - SignedDuration::from_mins(1);
     own.retain(|entry| entry.at >= since);
     Ok(own)
 }
