@@ -59,13 +59,12 @@ fn deciding(place: usize) {
 
 fn assert_ticks_and_filters(admin: &str, world: &World) {
     let [first, second] = [0, 1].map(|user| world.users[user].id.as_str());
-    let access = page(admin, "/access?deadLetter=true&older=1s");
-    for user in [first, second] {
-        assert!(
-            access.contains(&format!("name=\"user\" value=\"{user}\"")),
-            "{access}"
-        );
-    }
+    // Both are "older" a second after they were asked for, and not before.
+    eventually(PATIENCE, || {
+        let access = page(admin, "/access?deadLetter=true&older=1s");
+        let has = |user: &str| access.contains(&format!("name=\"user\" value=\"{user}\""));
+        (has(first) && has(second)).then_some(()).ok_or(access)
+    });
     assert!(page(admin, "/access?older=1h").contains("None matches."));
     assert!(page(admin, "/access?why=cxone_rejected").contains("None matches."));
     let holds = page(admin, &format!("/holds/add?user={first}&user={second}"));
