@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
+use futures_util::future::try_join_all;
 use lapin::options::{
     BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
 };
@@ -46,8 +47,7 @@ impl AmqpIntake {
         // After the declarations: RabbitMQ names a certificate by an exchange of ours.
         connector.login().await?;
 
-        let mut consumers = HashMap::new();
-        for source in Source::ALL {
+        let opening = Source::ALL.into_iter().map(async |source| {
             let failed = |error| queue_error(&error, &format!("consume from {}", source.queue()));
             let channel = connection.create_channel().await.map_err(failed)?;
             channel
@@ -55,8 +55,9 @@ impl AmqpIntake {
                 .await
                 .map_err(failed)?;
             let consumer = consume(&channel, source).await?;
-            consumers.insert(source, (channel, consumer));
-        }
+            Ok::<_, QueueError>((source, (channel, consumer)))
+        });
+        let consumers = try_join_all(opening).await?.into_iter().collect();
 
         connector.trust(PURPOSE);
         Ok(Self {

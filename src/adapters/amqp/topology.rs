@@ -1,6 +1,7 @@
 //! The exchanges and queues that we declare. A queue's arguments cannot be changed later: who changes one here has to
 //! say how existing queues are migrated.
 
+use futures_util::future::try_join_all;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
@@ -165,16 +166,23 @@ async fn declare_or_say_why(channel: &Channel) -> Result<(), Fault> {
             Fault::Other(error)
         }
     };
-    for (name, kind) in exchanges() {
+    // RabbitMQ answers in the order of the requests, so that all of a kind are sent at once, and the first that has no answer is
+    // the one that it refused.
+    let exchanges = exchanges().into_iter().map(async |(name, kind)| {
         let declared = declare_exchange(channel, &name, kind, false).await;
-        declared.map_err(|error| fault(&error, &format!("the exchange {name}")))?;
-    }
+        declared.map_err(|error| fault(&error, &format!("the exchange {name}")))
+    });
+    try_join_all(exchanges).await?;
 
-    for declared in queues() {
+    let made = queues().into_iter().map(async |declared| {
         let queue = declared.queue.as_str();
         let made = declare_queue(channel, queue, declared.arguments, false).await;
-        made.map_err(|error| fault(&error, &format!("the queue {queue}")))?;
+        made.map_err(|error| fault(&error, &format!("the queue {queue}")))
+    });
+    try_join_all(made).await?;
 
+    let bound = queues().into_iter().map(async |declared| {
+        let queue = declared.queue.as_str();
         let binding = channel.queue_bind(
             queue.into(),
             declared.exchange.as_str().into(),
@@ -182,11 +190,11 @@ async fn declare_or_say_why(channel: &Channel) -> Result<(), Fault> {
             QueueBindOptions::default(),
             FieldTable::default(),
         );
-        binding.await.map_err(|error| {
-            Fault::Other(queue_error(&error, &format!("bind the queue {queue}")))
-        })?;
-    }
-    Ok(())
+        binding
+            .await
+            .map_err(|error| Fault::Other(queue_error(&error, &format!("bind the queue {queue}"))))
+    });
+    try_join_all(bound).await.map(|_all| ())
 }
 
 /// Whether RabbitMQ answered with this.
@@ -227,16 +235,17 @@ async fn find(channel: &Channel) -> Result<(), QueueError> {
             queue_error(error, &format!("find {what}"))
         }
     };
-    for (name, kind) in exchanges() {
+    let exchanges = exchanges().into_iter().map(async |(name, kind)| {
         let found = declare_exchange(channel, &name, kind, true).await;
-        found.map_err(|error| missing(&error, &format!("the exchange {name}")))?;
-    }
-    for declared in queues() {
+        found.map_err(|error| missing(&error, &format!("the exchange {name}")))
+    });
+    try_join_all(exchanges).await?;
+    let queues = queues().into_iter().map(async |declared| {
         let name = declared.queue;
         let found = declare_queue(channel, &name, declared.arguments, true).await;
-        found.map_err(|error| missing(&error, &format!("the queue {name}")))?;
-    }
-    Ok(())
+        found.map_err(|error| missing(&error, &format!("the queue {name}")))
+    });
+    try_join_all(queues).await.map(|_all| ())
 }
 
 /// One that was refused is closed already.
