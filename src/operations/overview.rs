@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::batches::{Readings, UnderWayBatches, under_way};
+use super::batches::{BatchSource, Readings, UnderWayBatches, under_way};
 use super::dead_letters::{DeadLetterError, GroupCounts, count_groups};
 use super::fleet::{Fleet, FleetSources, fleet};
 use super::part::{Part, WhyUnknown, within};
 use super::plans::{PlanDesk, PlanError, WaitingPlans};
 use super::series::{ClassRates, LastHour, last_hour};
+use super::shared_answers::PATIENCE;
 use super::stops::{Stops, stops};
 use super::users::{AccessTotal, access_total};
 use crate::ports::SharedStores;
@@ -112,7 +114,12 @@ pub(crate) async fn overview(
     let now = services.clock.now();
     let stores = sources.stores;
     let log = AuditLog::new(Arc::clone(&services.archive_store), services.clock.clone());
-    let batches = under_way(&*stores.batches, sources.readings, &around.stops, now);
+    let source = BatchSource {
+        store: &stores.batches,
+        readings: sources.readings,
+        until: Some(Instant::now() + PATIENCE),
+    };
+    let batches = under_way(&source, &around.stops, now);
 
     let (batches, hour, entries) = tokio::join!(
         within(READ_WITHIN, batches),

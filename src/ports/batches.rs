@@ -58,16 +58,14 @@ pub(crate) trait Batches: Send + Sync {
     /// on.
     async fn page(&self, batch: &BatchId, from: usize, count: usize) -> Result<Members, Failure>;
 
-    /// The same page, where users of whom nothing is stored may be counted instead of named.
-    async fn begun(
+    /// What is known of the users of the same page; those of whom nothing is stored may be counted only.
+    async fn known_page(
         &self,
         batch: &BatchId,
         from: usize,
         count: usize,
-    ) -> Result<CountedMembers, Failure> {
-        Ok(CountedMembers::all_named(
-            self.page(batch, from, count).await?,
-        ))
+    ) -> Result<KnownPage, Failure> {
+        KnownPage::of(self, batch, from, count).await
     }
 
     /// The position of a user among those of a batch; `None` if the user is not in it.
@@ -120,24 +118,35 @@ pub(crate) struct Members {
     pub next: Option<usize>,
 }
 
-/// A page of a batch, without some of those of whom nothing is stored.
+/// What is known of the users of a page, without some of those of whom nothing is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CountedMembers {
-    pub members: Members,
+pub(crate) struct KnownPage {
+    /// What is known of each, and when the user was added; in no order.
+    pub users: Vec<(Known, Timestamp)>,
     /// How many are left out.
     pub not_begun: u64,
     /// When the first of them was added.
     pub not_begun_since: Option<Timestamp>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<usize>,
 }
 
-impl CountedMembers {
-    /// Nobody is left out.
-    pub(crate) const fn all_named(members: Members) -> Self {
-        Self {
-            members,
+impl KnownPage {
+    /// A page of which nobody is left out, read user by user.
+    pub(crate) async fn of<B: Batches + ?Sized>(
+        batches: &B,
+        batch: &BatchId,
+        from: usize,
+        count: usize,
+    ) -> Result<Self, Failure> {
+        let members = batches.page(batch, from, count).await?;
+        let known = batches.summaries(batch, &members.users).await?;
+        Ok(Self {
+            users: known.into_iter().zip(members.added_at).collect(),
             not_begun: 0,
             not_begun_since: None,
-        }
+            next: members.next,
+        })
     }
 }
 

@@ -239,17 +239,31 @@ async fn users_of_whom_nothing_is_stored_are_only_counted() {
     forget.arg(checkpoint_key(expired.user_id));
     raw_redis::<i64>(&store.url, &forget).await;
 
-    let page = store.batches.begun(&batch, 0, 10).await.unwrap();
-    assert_eq!((page.not_begun, page.not_begun_since), (2, Some(at(11))));
-    assert_eq!(page.members.users, [expired.user_id, waiting[0]]);
-    assert_eq!(page.members.added_at, [at(9), at(10)]);
-    assert_eq!(page.members.next, None);
+    let page = store.batches.known_page(&batch, 0, 10).await.unwrap();
+    assert_eq!((page.not_begun, page.not_begun_since), (0, None));
+    let summary = |checkpoint: &Checkpoint| Known::Summary(Summary::from(checkpoint));
+    let known = [
+        (summary(&expired), at(9)),
+        (summary(&begun), at(10)),
+        (Known::Nothing, at(11)),
+        (Known::Nothing, at(12)),
+    ];
+    assert_eq!(page.users, known);
+    assert_eq!(page.next, None);
 
-    let first = store.batches.begun(&batch, 0, 4).await.unwrap();
-    assert_eq!((first.not_begun, first.members.next), (1, Some(4)));
-    let rest = store.batches.begun(&batch, 4, 4).await.unwrap();
-    assert_eq!((rest.not_begun, rest.members.next), (1, None));
-    let none = store.batches.begun(&batch, 9, 3).await.unwrap();
+    let ended = store.batches.known_page(&batch, 1, 1).await.unwrap();
+    assert_eq!((ended.not_begun, ended.users), (0, known[..1].to_vec()));
+    let first = store.batches.known_page(&batch, 0, 3).await.unwrap();
+    assert_eq!((first.users, first.next), (known[..2].to_vec(), Some(3)));
+    let rest = store.batches.known_page(&batch, 3, 3).await.unwrap();
+    assert_eq!((rest.not_begun, rest.not_begun_since), (2, Some(at(11))));
+    assert_eq!((rest.users, rest.next), (Vec::new(), None));
+    let begun = of_batch(waiting[2], "2026-11");
+    save(&store, &begun, None).await;
+    let rest = store.batches.known_page(&batch, 3, 3).await.unwrap();
+    let known = [(Known::Nothing, at(11)), (summary(&begun), at(12))];
+    assert_eq!((rest.not_begun, rest.users), (0, known.to_vec()));
+    let none = store.batches.known_page(&batch, 9, 3).await.unwrap();
     assert_eq!((none.not_begun, none.not_begun_since), (0, None));
 }
 
@@ -277,6 +291,12 @@ async fn a_checkpoint_without_a_valid_summary_is_read_as_a_whole() {
         known,
         [summary(users[0]), Known::Unreadable, summary(users[2])]
     );
+    let page = store.batches.known_page(&batch, 0, 3).await.unwrap();
+    for user in &known {
+        let is_user = |(other, _): &&(Known, Timestamp)| other == user;
+        let expected = known.iter().filter(|other| *other == user).count();
+        assert_eq!(page.users.iter().filter(is_user).count(), expected);
+    }
     let records = store.batches.records(&batch, &users).await.unwrap();
     assert_eq!(records[1], Record::Unreadable);
 }

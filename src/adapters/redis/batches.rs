@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use redis::{Cmd, Script};
 
-use super::batch_begun::BatchBegun;
 use super::batch_columns::{self, BatchColumns};
+use super::batch_waiting::CountWaiting;
 use super::connection::{RedisConnection, millis};
 use super::{keys, scripts};
 use crate::adapters::stored_checkpoint;
@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::ports::FileColumns;
 use crate::ports::batches::{
-    BatchPlace, Batches, CountedMembers, Known, Listed, Members, Record, Summary,
+    BatchPlace, Batches, Known, KnownPage, Listed, Members, Record, Summary,
 };
 
 pub(crate) struct RedisBatches {
@@ -28,7 +28,7 @@ pub(crate) struct RedisBatches {
     add: Script,
     end: Script,
     columns: BatchColumns,
-    begun: BatchBegun,
+    count_waiting: CountWaiting,
     pub(super) list: Script,
     pub(super) settle: Script,
     pub(super) announced: Script,
@@ -50,7 +50,7 @@ impl RedisBatches {
             add: Script::new(scripts::ADD_TO_BATCH),
             end: Script::new(scripts::END_IN_BATCH),
             columns: BatchColumns::new(),
-            begun: BatchBegun::new(),
+            count_waiting: CountWaiting::new(),
             list: Script::new(scripts::LIST_BATCH),
             settle: Script::new(scripts::SETTLE_IN_BATCH),
             announced: Script::new(scripts::BATCH_ANNOUNCED),
@@ -275,27 +275,24 @@ impl Batches for RedisBatches {
         })
     }
 
-    async fn begun(
+    async fn known_page(
         &self,
         batch: &BatchId,
         from: usize,
         count: usize,
-    ) -> Result<CountedMembers, Failure> {
-        let counting = self.begun.count(&self.connection, batch, from, count);
-        let Some(counted) = counting.await? else {
-            return Ok(CountedMembers::all_named(
-                self.page(batch, from, count).await?,
-            ));
-        };
-        let (users, added_at) = members(counted.others);
-        Ok(CountedMembers {
-            members: Members {
-                users,
-                added_at,
-                next: (counted.all == count).then_some(from + count),
-            },
-            not_begun: counted.not_begun,
-            not_begun_since: counted.not_begun_since.parse().ok().map(time),
+    ) -> Result<KnownPage, Failure> {
+        if self.connection.uses_slots().await? {
+            return KnownPage::of(self, batch, from, count).await;
+        }
+        let counting = self.count_waiting.run(&self.connection, batch, from, count);
+        let (all, not_begun, since, others) = counting.await?;
+        let (users, added_at) = members(others);
+        let known = self.summaries(batch, &users).await?;
+        Ok(KnownPage {
+            users: known.into_iter().zip(added_at).collect(),
+            not_begun,
+            not_begun_since: since.parse().ok().map(time),
+            next: (all == count).then_some(from + count),
         })
     }
 

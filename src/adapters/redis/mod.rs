@@ -1,9 +1,9 @@
 //! Checkpoints, quotas, batches and heartbeats in Redis. One script, and so one round trip, for
 //! each operation; all adapters of a process may share one [`RedisConnection`].
 
-mod batch_begun;
 mod batch_columns;
 mod batch_list;
+mod batch_waiting;
 mod batches;
 mod certificates;
 mod checkpoints;

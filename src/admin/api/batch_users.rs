@@ -113,7 +113,7 @@ pub(crate) async fn minutes(
     let reading = api
         .shared
         .readings
-        .of(&*api.stores.batches, &batch, now)
+        .of(&api.stores.batches, &batch, now)
         .await?;
     let read = reading.as_ref().as_ref();
     let series = read.map(|read| read.series.since(wanted.since(now)));

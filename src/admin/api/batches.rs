@@ -2,6 +2,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use tokio::time::Instant;
 use utoipa::IntoParams;
 
 use super::Api;
@@ -9,7 +10,10 @@ use super::batch_users::no_such_batch;
 use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query, within};
 use crate::job::BatchId;
-use crate::operations::batches::{self, BatchFilter, BatchPage, BatchProgress, BatchState};
+use crate::operations::batches::{
+    self, BatchFilter, BatchPage, BatchProgress, BatchSource, BatchState,
+};
+use crate::operations::shared_answers::PATIENCE;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -41,9 +45,25 @@ pub(crate) struct Wanted {
     ),
 )]
 pub(crate) async fn list(
-    State(Api(api)): State<Api>,
+    State(api): State<Api>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<BatchPage>, Problem> {
+    found(&api, wanted, None).await.map(Json)
+}
+
+/// The same, within a fraction of a second: the progress of a batch that is still being read is `None`. A filter by state
+/// waits for it.
+pub(crate) async fn list_soon(api: &Api, wanted: Wanted) -> Result<BatchPage, Problem> {
+    let is_patient = wanted.state.is_some();
+    let until = (!is_patient).then(|| Instant::now() + PATIENCE);
+    found(api, wanted, until).await
+}
+
+async fn found(
+    Api(api): &Api,
+    wanted: Wanted,
+    until: Option<Instant>,
+) -> Result<BatchPage, Problem> {
     let limit = super::limit(wanted.limit, 100);
     let filter = BatchFilter {
         state: wanted.state,
@@ -51,19 +71,14 @@ pub(crate) async fn list(
     };
     let now = api.services.clock.now();
     let stops = &api.surroundings().await?.stops;
-    let batches = &*api.stores.batches;
+    let source = BatchSource {
+        store: &api.stores.batches,
+        readings: &api.shared.readings,
+        until,
+    };
     let cursor = wanted.cursor.as_deref();
-    let page = batches::page(
-        batches,
-        &api.shared.readings,
-        stops,
-        &filter,
-        cursor,
-        limit,
-        now,
-    )
-    .await?;
-    page.map(Json).ok_or_else(foreign_cursor)
+    let page = batches::page(&source, stops, &filter, cursor, limit, now).await?;
+    page.ok_or_else(foreign_cursor)
 }
 
 pub(super) fn foreign_cursor() -> Problem {
@@ -74,7 +89,8 @@ pub(super) fn foreign_cursor() -> Problem {
 /// Shows the progress of a batch
 ///
 /// Counts by state, what users wait for, dead letters, rate and time left, as `offboarder batch show` shows them. Readers share
-/// a document for two seconds, or for four times as long as it took, but not for longer than ten seconds.
+/// a document for two seconds, or for four times as long as it took, but not for longer than ten seconds. Where a new one takes
+/// longer than 200 ms, they get the one before, if that was begun less than 20 seconds ago.
 #[utoipa::path(
     get, path = "/api/v1/batches/{batchId}", tag = "batches", operation_id = "showBatch",
     params(("batchId" = BatchId, Path, description = "The name of the batch")),
@@ -89,7 +105,7 @@ pub(crate) async fn show(
     At(batch): At<BatchId>,
 ) -> Result<Json<BatchProgress>, Problem> {
     let now = api.services.clock.now();
-    let reading = api.shared.readings.of(&*api.stores.batches, &batch, now);
+    let reading = api.shared.readings.of(&api.stores.batches, &batch, now);
     let (reading, around) = tokio::join!(reading, api.surroundings());
     let reading = reading?;
     let read = reading.as_ref().as_ref();

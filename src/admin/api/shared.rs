@@ -1,5 +1,7 @@
 //! What all readers of a moment share.
 
+use std::sync::Arc;
+
 use crate::admin::problem::Problem;
 use crate::operations::batches::{BatchHistory, Readings};
 use crate::operations::overview::{DeploymentOverview, Surroundings};
@@ -13,7 +15,7 @@ pub(super) struct Shared {
     pub(super) overviews: SharedAnswers<DeploymentOverview, Problem>,
     pub(super) readings: Readings,
     pub(super) users: SharedAnswers<UserPage, Problem>,
-    pub(super) histories: SharedAnswers<BatchHistory, Problem>,
+    pub(super) histories: Arc<SharedAnswers<BatchHistory, Problem>>,
     pub(super) recent_entries: SharedAnswers<Vec<AuditEntry>, Problem>,
 }
 

@@ -1,6 +1,7 @@
 //! The pages of one batch.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -17,7 +18,11 @@ use crate::admin::problem::Problem;
 use crate::admin::read::{At, Query};
 use crate::job::BatchId;
 use crate::operations::batches::{BatchHistory, BatchProgress, Overview, Waiting};
+use crate::operations::shared_answers::PATIENCE;
 use crate::people::Permission;
+
+/// A little longer than [`PATIENCE`], after which there is a last answer.
+const READ_WITHIN: Duration = PATIENCE.saturating_add(Duration::from_millis(50));
 
 pub(super) async fn show(
     State(api): State<Api>,
@@ -25,7 +30,11 @@ pub(super) async fn show(
     At(batch): At<BatchId>,
 ) -> Result<Page, Problem> {
     let history = batch_history::show(State(api.clone()), At(batch.clone()));
-    let (read, history) = tokio::join!(batches::show(State(api), At(batch)), history);
+    let showing = batches::show(State(api), At(batch.clone()));
+    let both = async { tokio::join!(showing, history) };
+    let Ok((read, history)) = tokio::time::timeout(READ_WITHIN, Box::pin(both)).await else {
+        return Ok(being_read(&batch));
+    };
     let Json(read) = read?;
     let title = match &read.overview.still_have_access {
         Some(access) => format!(
@@ -38,6 +47,20 @@ pub(super) async fn show(
     let history = history.map(|Json(history)| history);
     let page = Page::new(title, Menu::Batches, body(&caller, &read, &history));
     Ok(page.live().read_at(read.overview.as_of))
+}
+
+/// All its users are read for the first time, which takes longer than anybody waits for a page.
+fn being_read(batch: &BatchId) -> Page {
+    let body = html! {
+        h1 { "Batch " (batch) }
+        (tabs(batch, "overview"))
+        p.answer { "Not known yet: this worker is reading all users of the batch, and what happened to it. The page loads again by itself." }
+    };
+    let page = Page::new(batch.to_string(), Menu::Batches, body);
+    Page {
+        is_unfinished: true,
+        ..page.live()
+    }
 }
 
 fn body(

@@ -1,6 +1,5 @@
 //! The page of all batches.
 
-use axum::Json;
 use axum::extract::State;
 use maud::{Markup, html};
 
@@ -9,13 +8,12 @@ use super::page::{Menu, Page};
 use super::{list, parts, state_bar};
 use crate::admin::api::{Api, batches};
 use crate::admin::problem::Problem;
-use crate::admin::read::Query;
 use crate::operations::batches::{BatchPage, BatchState, ListedProgress};
 use crate::printable;
 
 pub(super) async fn show(State(api): State<Api>, asked: Asked) -> Result<Page, Problem> {
     let wanted = asked.read(&[])?;
-    let Json(found) = batches::list(State(api), Query(wanted)).await?;
+    let found = batches::list_soon(&api, wanted).await?;
     let page = Page::new("Batches", Menu::Batches, body(&asked, &found)).live();
     let progress = found
         .batches
@@ -91,7 +89,7 @@ fn row(listed: &ListedProgress) -> Markup {
                     td.number { (parts::number(progress.dead_letters)) }
                 }
                 None => {
-                    td { span.soft { "Too many users to be read in a list: open it" } }
+                    td { span.soft { "Not read yet, or too many users for a list: open it" } }
                     td.number { (parts::number(batch.users)) }
                     td colspan="5" {}
                 }
@@ -155,7 +153,7 @@ mod tests {
         assert!(known.contains("R 12,345"), "{known}");
         assert!(known.contains("<bdi>hr\\u{202e}&lt;b&gt;</bdi>"), "{known}");
         let unread = text(vec![listed(None)], true, "");
-        assert!(unread.contains("Too many users"), "{unread}");
+        assert!(unread.contains("too many users"), "{unread}");
         assert!(!unread.contains(">0<"), "{unread}");
         assert!(
             unread.contains("Not known: which batches are paused"),

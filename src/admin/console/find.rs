@@ -26,6 +26,7 @@ pub(super) async fn show(State(api): State<Api>, asked: Asked) -> Result<Page, P
         menu: None,
         is_live: false,
         is_fast: false,
+        is_unfinished: false,
         as_of: None,
         body: body(&text, found.as_ref()),
     })

@@ -278,7 +278,7 @@ async fn guard(
         (None, None) => return response,
     };
     let mut answer = asked.answer(&frame, &page);
-    let period = if begun.elapsed() > COSTLY {
+    let period = if begun.elapsed() > COSTLY && !page.is_unfinished {
         COSTLY_PERIOD_SECONDS
     } else {
         page.period_seconds()
@@ -286,6 +286,10 @@ async fn guard(
     let headers = answer.headers_mut();
     let name = HeaderName::from_static("poll-after");
     headers.insert(name, HeaderValue::from(u16::from(period)));
+    if page.is_unfinished {
+        // Without script, too.
+        headers.insert(header::REFRESH, HeaderValue::from(u16::from(period)));
+    }
     if let Ok(as_of) = HeaderValue::from_str(&frame.time_of(&page).to_string()) {
         headers.insert(HeaderName::from_static("as-of"), as_of);
     }

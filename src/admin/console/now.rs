@@ -174,7 +174,7 @@ fn batches(known: &UnderWayBatches, as_of: Option<Timestamp>) -> Markup {
             }
         }
         @if known.not_read > 0 {
-            p.fault { "Not known: " (parts::count(known.not_read, "more batch")) " may be under way; they have too many users to be read here. " a href="/batches" { "All batches" } }
+            p.fault { "Not known: " (parts::count(known.not_read, "more batch")) " may be under way: being read, or with too many users for this page. " a href="/batches" { "All batches" } }
         }
     }
 }

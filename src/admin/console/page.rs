@@ -87,6 +87,8 @@ pub(super) struct Page {
     pub(super) is_live: bool,
     /// Whether what it shows changes each second.
     pub(super) is_fast: bool,
+    /// Whether what it is to show is still being read.
+    pub(super) is_unfinished: bool,
     /// When what it shows was read; `None`: when it was asked for.
     pub(super) as_of: Option<Timestamp>,
     /// With the heading.
@@ -101,6 +103,7 @@ impl Page {
             menu: Some(menu),
             is_live: false,
             is_fast: false,
+            is_unfinished: false,
             as_of: None,
             body,
         }
@@ -122,7 +125,11 @@ impl Page {
 
     /// How often the script asks for it again.
     pub(super) const fn period_seconds(&self) -> u8 {
-        if self.is_fast { 2 } else { 5 }
+        match (self.is_unfinished, self.is_fast) {
+            (true, _) => 1,
+            (false, true) => 2,
+            (false, false) => 5,
+        }
     }
 
     /// A request that failed.
@@ -139,6 +146,7 @@ impl Page {
             menu: None,
             is_live: false,
             is_fast: false,
+            is_unfinished: false,
             as_of: None,
             body,
         }

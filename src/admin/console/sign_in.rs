@@ -218,6 +218,7 @@ fn page_of(console: &Console, status: StatusCode, display: Display, body: &Marku
         menu: None,
         is_live: false,
         is_fast: false,
+        is_unfinished: false,
         as_of: None,
         body: html! { h1 { "Sign in" } (body) },
     };

@@ -3,13 +3,17 @@ mod report;
 mod show;
 mod unknown;
 
+use std::sync::Arc;
+
 use super::columns;
 use super::compose;
 use super::exit::{CliError, Exit};
 use super::output::{Output, OutputArgs, json as print_json, say, table, time};
 use crate::clock::Clock;
 use crate::config::AnySettings;
-use crate::operations::batches::{self, BatchFilter, ListedProgress, Readings, ShortProgress};
+use crate::operations::batches::{
+    self, BatchFilter, BatchSource, ListedProgress, Readings, ShortProgress,
+};
 use crate::operations::fleet::FleetSources;
 use crate::operations::stops::stops;
 use crate::ports::batches::Batches;
@@ -91,7 +95,7 @@ pub(super) async fn run(args: &Args, settings: &AnySettings) -> Result<Exit, Cli
         } => {
             let fleet = compose::fleet_sources(&settings.base, None, &stores).await;
             let page = (cursor.as_deref(), limit.max(&1));
-            list(&*stores.batches, &fleet, page, output.output).await
+            list(&stores.batches, &fleet, page, output.output).await
         }
         Verb::Report(args) => report::run(args, &*stores.batches, clock.now()).await,
         Verb::Pause(_) | Verb::Resume(_) => Ok(Exit::Ok),
@@ -99,7 +103,7 @@ pub(super) async fn run(args: &Args, settings: &AnySettings) -> Result<Exit, Cli
 }
 
 async fn list(
-    batches: &dyn Batches,
+    batches: &Arc<dyn Batches>,
     fleet: &FleetSources,
     (cursor, limit): (Option<&str>, &usize),
     output: Output,
@@ -107,16 +111,12 @@ async fn list(
     let now = Clock::system().now();
     let stops = stops(fleet, now).await;
     let all = BatchFilter::default();
-    let page = batches::page(
-        batches,
-        &Readings::default(),
-        &stops,
-        &all,
-        cursor,
-        *limit,
-        now,
-    )
-    .await?;
+    let source = BatchSource {
+        store: batches,
+        readings: &Readings::default(),
+        until: None,
+    };
+    let page = batches::page(&source, &stops, &all, cursor, *limit, now).await?;
     let page = page.ok_or_else(|| {
         CliError::usage("--cursor: not a cursor of a list of batches; leave it out")
     })?;

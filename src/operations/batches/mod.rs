@@ -22,7 +22,7 @@ pub(crate) use overview::{
 };
 pub(crate) use page::{BatchFilter, BatchPage, UnderWay, UnderWayBatches, page, under_way};
 pub(crate) use read::{column_names, read, report};
-pub(crate) use readings::Readings;
+pub(crate) use readings::{BatchSource, Readings};
 pub(crate) use report::{Reported, csv};
 pub(crate) use series::BatchSeries;
 pub(crate) use short::{BatchState, ListedProgress, ShortProgress};

@@ -1,17 +1,15 @@
 //! The list of batches, page by page.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::read::Reading;
-use super::{BatchState, ListedProgress, Overview, Readings, ShortProgress};
+use super::{BatchSource, BatchState, ListedProgress, Overview, ShortProgress};
 use crate::failure::Failure;
 use crate::job::BatchId;
 use crate::operations::stops::Stops;
-use crate::ports::batches::{BatchPlace, Batches, Listed, Record};
+use crate::ports::batches::{BatchPlace, Listed};
 use crate::registers::BatchPause;
 
 /// The number of users that a page of batches reads at most, unless its first batch has more.
@@ -44,8 +42,7 @@ pub(crate) struct BatchPage {
 
 /// A page of at most `limit` batches. `None` if no page gave this cursor.
 pub(crate) async fn page(
-    batches: &dyn Batches,
-    readings: &Readings,
+    source: &BatchSource<'_>,
     stops: &Stops,
     filter: &BatchFilter,
     cursor: Option<&str>,
@@ -60,6 +57,7 @@ pub(crate) async fn page(
         pause_unknown: stops.is_unknown(),
         ..BatchPage::default()
     };
+    let batches = &**source.store;
     let step = filter.step(limit);
     let mut read = 0;
     let mut compared = 0;
@@ -80,17 +78,17 @@ pub(crate) async fn page(
                 page.next_cursor = after.as_ref().map(text);
                 return Ok(Some(page));
             }
-            let reading = if is_too_much {
-                Arc::default()
+            let progress = if is_too_much {
+                None
             } else {
-                readings.of(batches, &batch.batch_id, now).await?
+                progress(source, stops, &batch.batch_id, now).await?
             };
-            let may_be_paused = stops.may_pause(&batch.batch_id, now);
-            let progress = Option::as_ref(&reading)
-                .map(|read| ShortProgress::of(&read.overview, may_be_paused));
             if filter.admits(progress.as_ref()) {
                 page.batches.push(ListedProgress {
-                    requested_by: requested_by(batches, &batch.batch_id).await?,
+                    requested_by: source
+                        .readings
+                        .requested_by(batches, &batch.batch_id)
+                        .await?,
                     pause: stops.paused(&batch.batch_id, now).cloned(),
                     batch,
                     progress,
@@ -114,14 +112,17 @@ pub(crate) async fn page(
     }
 }
 
-/// Who asked for the first user of a batch.
-async fn requested_by(batches: &dyn Batches, batch: &BatchId) -> Result<Option<String>, Failure> {
-    let first = batches.page(batch, 0, 1).await?.users;
-    let records = batches.records(batch, &first).await?;
-    Ok(records.into_iter().find_map(|record| match record {
-        Record::Checkpoint(checkpoint) => checkpoint.request.requested_by,
-        Record::Nothing | Record::Summary(_) | Record::Unreadable => None,
-    }))
+/// `None`: the batch is still being read, or there is none of that name.
+async fn progress(
+    source: &BatchSource<'_>,
+    stops: &Stops,
+    batch: &BatchId,
+    now: Timestamp,
+) -> Result<Option<ShortProgress>, Failure> {
+    let reading = source.read(batch, now).await?.unwrap_or_default();
+    let may_be_paused = stops.may_pause(batch, now);
+    let progress = |read: &Reading| ShortProgress::of(&read.overview, may_be_paused);
+    Ok(Option::as_ref(&reading).map(progress))
 }
 
 impl BatchFilter {
@@ -180,7 +181,8 @@ pub(crate) struct UnderWay {
 pub(crate) struct UnderWayBatches {
     /// Newest first.
     pub batches: Vec<UnderWay>,
-    /// How many of the newest 100 batches were not read, since they have very many users: they may be under way.
+    /// How many of the newest 100 batches were not read, since they have very many users, or are still being read: they may be
+    /// under way.
     pub not_read: u64,
     /// Whether there are older batches, which were not read.
     pub older: bool,
@@ -190,12 +192,11 @@ pub(crate) struct UnderWayBatches {
 
 /// Those of the newest batches that are not finished.
 pub(crate) async fn under_way(
-    batches: &dyn Batches,
-    readings: &Readings,
+    source: &BatchSource<'_>,
     stops: &Stops,
     now: Timestamp,
 ) -> Result<UnderWayBatches, Failure> {
-    let page = batches.listed(None, UNDER_WAY_OF).await?;
+    let page = source.store.listed(None, UNDER_WAY_OF).await?;
     let mut found = UnderWayBatches {
         batches: Vec::new(),
         not_read: 0,
@@ -209,7 +210,10 @@ pub(crate) async fn under_way(
             found.not_read += 1;
             continue;
         }
-        let reading = readings.of(batches, &batch.batch_id, now).await?;
+        let Some(reading) = source.read(&batch.batch_id, now).await? else {
+            found.not_read += 1;
+            continue;
+        };
         if let Some(Reading { overview, .. }) = reading.as_ref()
             && BatchState::of(overview) != BatchState::Finished
         {

@@ -3,10 +3,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
+use tokio::time::{Duration, Instant};
+
 use super::*;
 use crate::job::UserId;
+use crate::operations::batches::Readings;
 use crate::ports::FileColumns;
-use crate::ports::batches::{Known, Members, Record};
+use crate::ports::batches::{Batches, Known, Members, Record};
 
 const NOW: i64 = 2_000_000_000;
 
@@ -14,6 +17,8 @@ const NOW: i64 = 2_000_000_000;
 struct Many {
     batches: Vec<BatchId>,
     listings: AtomicUsize,
+    /// How long it takes to read a batch.
+    reading_takes: Duration,
 }
 
 fn many(count: usize) -> Many {
@@ -21,6 +26,15 @@ fn many(count: usize) -> Many {
     Many {
         batches: (0..count).map(name).collect(),
         listings: AtomicUsize::new(0),
+        reading_takes: Duration::ZERO,
+    }
+}
+
+fn source<'a>(store: &'a Arc<dyn Batches>, readings: &'a Readings) -> BatchSource<'a> {
+    BatchSource {
+        store,
+        readings,
+        until: None,
     }
 }
 
@@ -36,25 +50,22 @@ impl Many {
     fn begun(place: usize) -> Timestamp {
         at(NOW - 100_000 - i64::try_from(place).unwrap())
     }
+}
 
-    async fn page(&self, begins: &str, cursor: Option<&str>, limit: usize) -> BatchPage {
-        let filter = BatchFilter {
-            state: None,
-            begins: Some(begins.to_owned()),
-        };
-        let stops = running();
-        let page = page(
-            self,
-            &Readings::default(),
-            &stops,
-            &filter,
-            cursor,
-            limit,
-            at(NOW),
-        )
-        .await;
-        page.unwrap().unwrap()
-    }
+async fn page_of(
+    store: &Arc<dyn Batches>,
+    begins: &str,
+    cursor: Option<&str>,
+    limit: usize,
+) -> BatchPage {
+    let filter = BatchFilter {
+        state: None,
+        begins: Some(begins.to_owned()),
+    };
+    let readings = Readings::default();
+    let source = source(store, &readings);
+    let page = page(&source, &running(), &filter, cursor, limit, at(NOW)).await;
+    page.unwrap().unwrap()
 }
 
 #[async_trait]
@@ -122,6 +133,7 @@ impl Batches for Many {
     }
 
     async fn summaries(&self, _: &BatchId, _: &[UserId]) -> Result<Vec<Known>, Failure> {
+        tokio::time::sleep(self.reading_takes).await;
         Ok(vec![Known::Nothing])
     }
 
@@ -151,12 +163,13 @@ fn a_cursor_reads_back_though_the_name_has_underscores() {
 
 #[tokio::test]
 async fn a_name_that_no_batch_has_costs_a_few_listings_and_ends_with_a_cursor() {
-    let batches = many(4500);
-    let first = batches.page("zzz", None, 1).await;
+    let batches = Arc::new(many(4500));
+    let store: Arc<dyn Batches> = batches.clone();
+    let first = page_of(&store, "zzz", None, 1).await;
     assert!(first.batches.is_empty());
     assert_eq!(batches.listings.load(Ordering::Relaxed), 4);
     let cursor = first.next_cursor.unwrap();
-    let rest = batches.page("zzz", Some(&cursor), 1).await;
+    let rest = page_of(&store, "zzz", Some(&cursor), 1).await;
     assert!(rest.batches.is_empty());
     assert_eq!(rest.next_cursor, None);
     assert_eq!(batches.listings.load(Ordering::Relaxed), 5);
@@ -164,11 +177,11 @@ async fn a_name_that_no_batch_has_costs_a_few_listings_and_ends_with_a_cursor() 
 
 #[tokio::test]
 async fn each_batch_of_the_name_comes_once() {
-    let batches = many(2500);
+    let store: Arc<dyn Batches> = Arc::new(many(2500));
     let mut names = Vec::new();
     let mut cursor = None;
     loop {
-        let page = batches.page("b_01", cursor.as_deref(), 300).await;
+        let page = page_of(&store, "b_01", cursor.as_deref(), 300).await;
         let found = page.batches.iter();
         names.extend(found.map(|listed| listed.batch.batch_id.to_string()));
         cursor = page.next_cursor;
@@ -184,19 +197,12 @@ async fn each_batch_of_the_name_comes_once() {
 
 #[tokio::test]
 async fn a_pause_of_all_workers_and_an_unknown_pause_make_no_batch_stuck() {
-    let batches = many(1);
+    let store: Arc<dyn Batches> = Arc::new(many(1));
+    let readings = Readings::default();
+    let source = source(&store, &readings);
     let state = async |stops: &Stops| {
         let filter = BatchFilter::default();
-        let page = page(
-            &batches,
-            &Readings::default(),
-            stops,
-            &filter,
-            None,
-            10,
-            at(NOW),
-        )
-        .await;
+        let page = page(&source, stops, &filter, None, 10, at(NOW)).await;
         let page = page.unwrap().unwrap();
         (
             page.batches[0].progress.as_ref().unwrap().state,
@@ -211,6 +217,38 @@ async fn a_pause_of_all_workers_and_an_unknown_pause_make_no_batch_stuck() {
     };
     assert_eq!(state(&all_paused).await, (BatchState::UnderWay, false));
     assert_eq!(state(&Stops::default()).await, (BatchState::UnderWay, true));
-    let under_way = under_way(&batches, &Readings::default(), &Stops::default(), at(NOW)).await;
+    let under_way = under_way(&source, &Stops::default(), at(NOW)).await;
     assert!(under_way.unwrap().pause_unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_not_read_in_time_is_unknown_unless_it_was_read_lately() {
+    let store: Arc<dyn Batches> = Arc::new(Many {
+        reading_takes: Duration::from_secs(1),
+        ..many(2)
+    });
+    let readings = Readings::default();
+    let look = async || {
+        let source = BatchSource {
+            until: Some(Instant::now() + Duration::from_millis(200)),
+            ..source(&store, &readings)
+        };
+        let begun = Instant::now();
+        let filter = BatchFilter::default();
+        let page = page(&source, &running(), &filter, None, 10, at(NOW)).await;
+        let page = page.unwrap().unwrap().batches;
+        let known = page.iter().filter(|batch| batch.progress.is_some()).count();
+        let under_way = under_way(&source, &running(), at(NOW)).await.unwrap();
+        (
+            [page.len(), known, under_way.batches.len()],
+            under_way.not_read,
+            begun.elapsed().as_millis(),
+        )
+    };
+    assert_eq!(look().await, ([2, 0, 0], 2, 200));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(look().await, ([2, 2, 2], 0, 0));
+    // Both are old by then, and are shown, while they are read again.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(look().await, ([2, 2, 2], 0, 200));
 }

@@ -1,3 +1,4 @@
+use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 
 use super::history::{Periods, Sums};
@@ -6,10 +7,13 @@ use crate::failure::Failure;
 use crate::job::{BatchId, UserId};
 use crate::operations::users::UserFilter;
 use crate::ports::FileColumns;
-use crate::ports::batches::{Batches, Members, Record};
+use crate::ports::batches::{Batches, KnownPage, Members, Record};
 
 /// The number of users who are read in one round trip.
-const PAGE: usize = 5000;
+const PAGE: usize = 2000;
+
+/// The number of pages that are asked for at once. Other requests to the store come in between.
+const PAGES_AT_ONCE: usize = 3;
 
 /// The number of whole checkpoints that are read in one round trip.
 const PAGE_WHOLE: usize = 500;
@@ -35,31 +39,35 @@ pub(crate) async fn read(
     let mut tally = Tally::new(batch.clone(), Some(begun_at), now);
     let mut series = BatchSeries::new(batch.clone(), now);
     let mut sums = Sums::new(batch.clone(), begun_at, now);
-    let mut from = 0;
-
-    loop {
-        let page = batches.begun(batch, from, PAGE).await?;
+    let mut add = |page: KnownPage| {
         if let Some(since) = page.not_begun_since {
             tally.add_not_begun(page.not_begun, since);
         }
-        let members = page.members;
-        let summaries = batches.summaries(batch, &members.users).await?;
-        for (known, added_at) in summaries.iter().zip(&members.added_at) {
+        for (known, added_at) in &page.users {
             tally.add(known, *added_at);
             series.add(known);
             sums.add(known);
         }
-        match members.next {
-            Some(next) => from = next,
-            None => {
-                return Ok(Some(Reading {
-                    overview: tally.finish(),
-                    series,
-                    periods: sums.finish(),
-                }));
-            }
+        page.next
+    };
+
+    let mut next = add(batches.known_page(batch, 0, PAGE).await?);
+    if let Some(from) = next {
+        // The store reads a page while the one before is added up.
+        let mut pages = stream::iter((from..).step_by(PAGE))
+            .map(|from| batches.known_page(batch, from, PAGE))
+            .buffered(PAGES_AT_ONCE);
+        while next.is_some()
+            && let Some(page) = pages.next().await
+        {
+            next = add(page?);
         }
     }
+    Ok(Some(Reading {
+        overview: tally.finish(),
+        series,
+        periods: sums.finish(),
+    }))
 }
 
 /// A page of the report of a batch: the rows from position `from` on, and the position of the next page. The batch keeps

@@ -71,6 +71,12 @@ fn assert_reads_like_commands(world: &World, admin: &str) {
     let shown = get(admin, &format!("/api/v1/users/{user}"));
     assert_eq!(shown, status["users"][0]);
 
+    // Who reads through the worker shares what it read, also of its own start, for two seconds.
+    eventually(PATIENCE, || {
+        let fleet = get(admin, "/api/v1/batches/b-1")["fleet"].clone();
+        let is_ready = fleet["workersReady"] == 1 && fleet["stopped"] == false;
+        is_ready.then_some(()).ok_or_else(|| fleet.to_string())
+    });
     let same = |path: &str, command: &[&str], changing: &[&str]| {
         assert_same(world, admin, &format!("/api/v1/{path}"), command, changing);
     };

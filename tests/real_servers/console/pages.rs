@@ -6,8 +6,8 @@ use super::{get, page, post};
 use crate::admin_api::{OPERATOR, put_behind_proxy, with_dead_letters};
 use crate::support::http::authorized as api;
 use crate::support::population::user_id;
-use crate::support::trial;
-use crate::support::world::World;
+use crate::support::world::{PATIENCE, World};
+use crate::support::{eventually, trial};
 
 trial!(
     "every page of the console is there, says what it knows, and runs nothing that a message holds",
@@ -159,6 +159,38 @@ fn pages_without_redis(place: usize) {
     page(&admin, "/operations");
     page(&admin, "/help");
     assert_forms_without_redis(&admin, &user);
+    World::drain(worker);
+}
+
+trial!(
+    "a batch that takes long to read says that it is being read, loads again by itself, and has its numbers then",
+    a_batch_that_takes_long
+);
+
+fn a_batch_that_takes_long(place: usize) {
+    let mut world = World::with_topology(place, Vec::new());
+    let proxy = put_behind_proxy(&mut world, "OFFBOARDER_CHECKPOINTS_URL");
+    let worker = world.start(&["worker"]);
+    let admin = worker.admin();
+    worker.await_ready();
+    let user = user_id(place, 1);
+    world.run(&["submit", "--batch-id", "b-1", &user]).expect(0);
+    proxy.stall(true);
+    let answer = get(&admin, "/batches/b-1", &[]);
+    answer.expect_status(200);
+    let text = answer.text();
+    assert!(text.contains("Not known yet"), "{text}");
+    assert!(text.contains("data-every=\"1\""), "{text}");
+    assert_eq!(answer.header("refresh").as_deref(), Some("1"));
+    proxy.stall(false);
+    let shown = eventually(PATIENCE, || {
+        let answer = get(&admin, "/batches/b-1", &[]);
+        let text = answer.text();
+        let has_numbers = text.contains("Users by last step");
+        let refreshes = answer.header("refresh").is_some();
+        has_numbers.then_some(refreshes).ok_or(text)
+    });
+    assert!(!shown, "it is complete");
     World::drain(worker);
 }
 
