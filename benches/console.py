@@ -7,8 +7,8 @@ and the median of seven looks that are too far apart for the worker's memory of 
 would save of users who are finished, for all of them, and prints the same again. The second has one
 viewer and then VIEWERS (50) viewers keep pages of that batch open for half a minute, as the console's script does, and prints what the worker
 and Redis did. The third off-boards OFF_BOARDED users (1,500) with nobody looking and with VIEWERS viewers, in turns, three times,
-and prints medians of users a second: first with 20 ms a call of the tenant's API, as of a real one, and then with none, where the cores
-are the limit. Times are those of a client on the same machine, which has to share its cores.
+and prints medians of users a second: a seventh of them with the quotas of the default settings, which are the limit then; and all with quotas off,
+with 20 ms a call of the tenant's API and with none, where the cores are the limit. Times are those of a client on the same machine, which has to share its cores.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ import time
 import urllib.request
 
 from rig import account, free_port, rig
-from user import LATENCY_MS, tenant
+from user import LATENCY_MS, SETTINGS, tenant
 
 LOOKS = 7
 # The worker reads again after 2 s, or four times as long as it read, but not later than after 10 s.
@@ -157,9 +157,9 @@ def of_a_large_batch(binary, servers, users, count):
         print(f"peak memory of the worker: {account(worker.pid)[0] / 1024:.0f} MiB", flush=True)
 
 
-def pace(binary, servers, users, count, latency_ms):
+def pace(binary, servers, users, count, latency_ms, settings):
     """Users a second, and milliseconds of the worker's CPU a user."""
-    with tenant(binary, servers, users, "--latency", f"{latency_ms}ms") as (_, start_worker, off_board_all):
+    with tenant(binary, servers, users, "--latency", f"{latency_ms}ms", settings=settings) as (_, start_worker, off_board_all):
         worker, port = started(start_worker)
         with viewers(count, port, ["/", "/access", "/batches", "/workers"]):
             time.sleep(5)
@@ -175,14 +175,17 @@ def main():
     users, count, off_boarded = numbers[0] or 100_000, numbers[1] or 50, numbers[2] or 1_500
     print(f"{os.cpu_count()} cores; load {os.getloadavg()[0]:.1f}")
     of_a_large_batch(binary, servers, users, count)
-    for latency_ms in (LATENCY_MS, 0):
+    quotas = {"OFFBOARDER_INTEGRITY_KEY": SETTINGS["OFFBOARDER_INTEGRITY_KEY"]}
+    for what, number_of, latency_ms, settings in [
+            ("default quotas", off_boarded // 7, 0, quotas), (f"{LATENCY_MS} ms a call", off_boarded, LATENCY_MS, SETTINGS),
+            ("no limit", off_boarded, 0, SETTINGS)]:
         measured = {0: [], count: []}
         for _ in range(ROUNDS):
             for number, runs in measured.items():
-                runs.append(pace(binary, servers, off_boarded, number, latency_ms))
+                runs.append(pace(binary, servers, number_of, number, latency_ms, settings))
         for number, runs in measured.items():
             each = ", ".join(f"{rate:.1f}" for rate, _ in runs)
-            print(f"{off_boarded} users, {latency_ms} ms a call, {number:2} viewers: {statistics.median(rate for rate, _ in runs):.1f} users/s ({each}), "
+            print(f"{number_of} users, {what}, {number:2} viewers: {statistics.median(rate for rate, _ in runs):.1f} users/s ({each}), "
                   f"{statistics.median(cpu for _, cpu in runs):.2f} ms of the worker's CPU a user", flush=True)
 
 

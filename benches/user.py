@@ -144,18 +144,18 @@ def at(entry, end):
 
 
 @contextlib.contextmanager
-def tenant(binary, servers, count, *more_flags):
+def tenant(binary, servers, count, *more_flags, settings=None):
     users = [{"id": str(uuid.UUID(int=number, version=4)), "conversations": 20, "conversationBytes": 500, "queues": 3,
               "ownsNoQueue": True} for number in range(count)]
     with tempfile.NamedTemporaryFile("w", suffix=".json") as population:
         json.dump(users, population)
         population.flush()
         flags = ["--users", "0", "--population", population.name, *more_flags]
-        yield from _run(binary, servers, flags, count)
+        yield from _run(binary, servers, flags, count, SETTINGS if settings is None else settings)
 
 
-def _run(binary, servers, flags, count):
-    with rig(binary, servers, flags, SETTINGS) as (base, environment, start_worker):
+def _run(binary, servers, flags, count, settings):
+    with rig(binary, servers, flags, settings) as (base, environment, start_worker):
         def ask(path):
             with urllib.request.urlopen(f"{base}/_simulator/{path}") as answer:
                 return json.load(answer)
