@@ -31,8 +31,11 @@ pub(super) async fn show(
 ) -> Result<Page, Problem> {
     let history = batch_history::show(State(api.clone()), At(batch.clone()));
     let showing = batches::show(State(api), At(batch.clone()));
-    let both = async { tokio::join!(showing, history) };
-    let Ok((read, history)) = tokio::time::timeout(READ_WITHIN, Box::pin(both)).await else {
+    let (read, history) = tokio::join!(
+        tokio::time::timeout(READ_WITHIN, Box::pin(showing)),
+        tokio::time::timeout(READ_WITHIN, Box::pin(history)),
+    );
+    let Ok(read) = read else {
         return Ok(being_read(&batch));
     };
     let Json(read) = read?;
@@ -44,8 +47,8 @@ pub(super) async fn show(
         ),
         None => read.overview.batch_id.to_string(),
     };
-    let history = history.map(|Json(history)| history);
-    let page = Page::new(title, Menu::Batches, body(&caller, &read, &history));
+    let history = history.ok().map(|read| read.map(|Json(history)| history));
+    let page = Page::new(title, Menu::Batches, body(&caller, &read, history.as_ref()));
     Ok(page.live().read_at(read.overview.as_of))
 }
 
@@ -54,7 +57,7 @@ fn being_read(batch: &BatchId) -> Page {
     let body = html! {
         h1 { "Batch " (batch) }
         (tabs(batch, "overview"))
-        p.answer { "Not known yet: this worker is reading all users of the batch, and what happened to it. The page loads again by itself." }
+        p.answer { "Not known yet: this worker is reading all users of the batch. The page loads again by itself." }
     };
     let page = Page::new(batch.to_string(), Menu::Batches, body);
     Page {
@@ -66,7 +69,7 @@ fn being_read(batch: &BatchId) -> Page {
 fn body(
     caller: &Caller,
     progress: &BatchProgress,
-    history: &Result<Arc<BatchHistory>, Problem>,
+    history: Option<&Result<Arc<BatchHistory>, Problem>>,
 ) -> Markup {
     let overview = &progress.overview;
     let batch = &overview.batch_id;
@@ -95,8 +98,9 @@ fn body(
         (evidence(overview))
         h2 { "Over time" }
         @match history {
-            Ok(history) => (over_time::show(history)),
-            Err(problem) => (parts::unknown(problem.detail(), problem.code())),
+            Some(Ok(history)) => (over_time::show(history)),
+            Some(Err(problem)) => (parts::unknown(problem.detail(), problem.code())),
+            None => p { "Not known yet: it is being read." }
         }
     }
 }

@@ -34,7 +34,12 @@ fn local() -> Caller {
 }
 
 fn shown(progress: &BatchProgress) -> String {
-    body(&local(), progress, &Err(Problem::bad_request("too busy"))).into_string()
+    body(
+        &local(),
+        progress,
+        Some(&Err(Problem::bad_request("too busy"))),
+    )
+    .into_string()
 }
 
 #[test]
@@ -54,6 +59,13 @@ fn a_batch_says_who_has_access_and_when_all_is_done_or_that_it_cannot_say() {
         overview.time_left_seconds = Some(3_600);
     }));
     assert!(text.contains("done about: 1970-01-01 03:00 UTC"), "{text}");
+}
+
+#[test]
+fn the_numbers_of_a_batch_are_there_while_its_history_is_still_being_read() {
+    let text = body(&local(), &progress(|_| {}), None).into_string();
+    assert!(text.contains("1 user with access</a>"), "{text}");
+    assert!(text.contains("Not known yet: it is being read."), "{text}");
 }
 
 #[test]
