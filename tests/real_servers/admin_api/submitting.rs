@@ -24,6 +24,7 @@ fn submitted_and_planned(place: usize) {
     world
         .run(&["pause", "--why", "a look before the work"])
         .expect(0);
+    worker.await_not_ready("a look before the work");
 
     let plan = get(&admin, &format!("/api/v1/users/{}/plan", ids[0]));
     assert_eq!(plan["end"], "delete", "{plan}");

@@ -23,6 +23,7 @@ fn moved(place: usize) {
     let worker = world.start(&["worker"]);
     let admin = worker.admin();
     world.run(&["pause", "--why", "a look first"]).expect(0);
+    worker.await_not_ready("a look first");
     let ids: Vec<&str> = world.users.iter().map(|user| user.id.as_str()).collect();
     let last = ids[2];
     let later = Timestamp::now() + SignedDuration::from_secs(15);
