@@ -145,7 +145,7 @@ def at(entry, end):
 
 @contextlib.contextmanager
 def tenant(binary, servers, count, *more_flags, settings=None):
-    users = [{"id": str(uuid.UUID(int=number, version=4)), "conversations": 20, "conversationBytes": 500, "queues": 3,
+    users = [{"id": str(uuid.UUID(int=number + 1, version=4)), "conversations": 20, "conversationBytes": 500, "queues": 3,
               "ownsNoQueue": True} for number in range(count)]
     with tempfile.NamedTemporaryFile("w", suffix=".json") as population:
         json.dump(users, population)

@@ -9,6 +9,7 @@ mod gate;
 mod guesses;
 mod jwt;
 mod members;
+#[cfg(test)]
 mod openapi;
 mod picked;
 mod problem;

@@ -1,9 +1,6 @@
 //! What the document that describes `/api/v1` says besides the handlers: the introduction, the tokens, and the problems
-//! that each operation may answer with. The document is kept as `docs/openapi.json`.
+//! that each operation may answer with. The document is kept as `docs/openapi.json`, and the program serves that file.
 
-use std::sync::Arc;
-
-use serde_json::Value;
 use utoipa::OpenApi as _;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
@@ -16,12 +13,8 @@ use utoipa::openapi::{
     ResponseBuilder,
 };
 
-pub(super) const PATH: &str = "/api/v1/openapi.json";
+const PATH: &str = super::api::OPENAPI;
 const TOKEN: &str = "token";
-
-/// The document that describes this API, made of the handlers.
-#[derive(Clone)]
-pub(super) struct Document(pub(super) Arc<Value>);
 
 const DESCRIPTION: &str = "\
 What the commands of `offboarder` show and do, over HTTP, as the same JSON documents. All workers of a deployment \

@@ -51,7 +51,6 @@ use super::caller::{Caller, SignIn};
 use super::connections::Client;
 use super::gate::{Access, Gate, Refusal};
 use super::guesses::Guesses;
-use super::openapi;
 use super::problem::Problem;
 use super::reach::Reach;
 use super::sessions::SessionDesk;
@@ -64,6 +63,7 @@ use crate::ports::views::Views;
 use crate::registers::StopRegister;
 use crate::steps::Services;
 use crate::telemetry::metrics;
+pub(super) use about::OPENAPI;
 pub(crate) use deployment::{Deployment, KnownLog, ShownSetting};
 pub(super) use routes::guarded;
 use shared::Shared;
@@ -199,7 +199,7 @@ impl Api {
     ) -> Result<Caller, Problem> {
         let api = &self.0;
         // The document says nothing about this deployment.
-        let is_open = uri.path() == openapi::PATH;
+        let is_open = uri.path() == OPENAPI;
         let Refusal { problem, reason } = match api.gate.admit(client.peer, method, uri, headers) {
             Ok(caller) => return Ok(caller),
             Err(refusal) if is_open && refusal.problem.asks_for_a_token() => {

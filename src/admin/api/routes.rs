@@ -1,16 +1,13 @@
 //! The routes of the API, and the check of tokens before them.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::{any, get};
+use axum::routing::{MethodFilter, any, get, on};
 use axum::{Extension, Router};
-use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use utoipa::Path as _;
+use utoipa::openapi::path::HttpMethod;
 
 use super::{
     Api, about, audit_log, batch_history, batch_pause, batch_report, batch_users, batches, cancel,
@@ -18,74 +15,105 @@ use super::{
     pause, plan, plan_decisions, plans, reactivate, submit, urgent, users, workers,
 };
 use crate::admin::connections::Client;
+use crate::admin::etag;
 use crate::admin::problem::Problem;
-use crate::admin::{etag, openapi};
 
-/// The routes, and the document that describes them.
-pub(super) fn routes() -> (Router<Api>, OpenApi) {
-    let (routes, mut document) = OpenApiRouter::with_openapi(openapi::head())
-        .routes(routes!(users::list))
-        .routes(routes!(users::show))
-        .routes(routes!(plan::show))
-        .routes(routes!(plans::list, plan_decisions::save))
-        .routes(routes!(plans::show))
-        .routes(routes!(plans::diff))
-        .routes(routes!(plan_decisions::approve))
-        .routes(routes!(plan_decisions::reject))
-        .routes(routes!(plan_decisions::revoke))
-        .routes(routes!(plan_decisions::withdraw))
-        .routes(routes!(plan_decisions::apply))
-        .routes(routes!(submit::submit))
-        .routes(routes!(urgent::move_users))
-        .routes(routes!(evidence::show))
-        .routes(routes!(evidence::verify))
-        .routes(routes!(evidence_log::show))
-        .routes(routes!(evidence_log::proof))
-        .routes(routes!(batches::list))
-        .routes(routes!(batches::show))
-        .routes(routes!(batch_users::list))
-        .routes(routes!(batch_users::minutes))
-        .routes(routes!(batch_history::show))
-        .routes(routes!(batch_report::report))
-        .routes(routes!(cancel::batch))
-        .routes(routes!(batch_pause::pause))
-        .routes(routes!(batch_pause::resume))
-        .routes(routes!(overview::show))
-        .routes(routes!(overview::minutes))
-        .routes(routes!(limits::show))
-        .routes(routes!(limits::search))
-        .routes(routes!(cancel::user))
-        .routes(routes!(reactivate::user))
-        .routes(routes!(dead_letters::list))
-        .routes(routes!(dead_letter_groups::list))
-        .routes(routes!(dead_letter_groups::note))
-        .routes(routes!(dead_letter_groups::owner))
-        .routes(routes!(dead_letter_groups::history))
-        .routes(routes!(dead_letter_groups::ignore))
-        .routes(routes!(dead_letter_groups::resolve))
-        .routes(routes!(dead_letter_groups::reopen))
-        .routes(routes!(dead_letters::show))
-        .routes(routes!(operations::list, operations::begin))
-        .routes(routes!(operations::show))
-        .routes(routes!(operations::stop))
-        .routes(routes!(operations::rate))
-        .routes(routes!(workers::list))
-        .routes(routes!(workers::fleet_state))
-        .routes(routes!(pause::show, pause::pause))
-        .routes(routes!(pause::resume))
-        .routes(routes!(holds::list, holds::add))
-        .routes(routes!(holds::show))
-        .routes(routes!(holds::remove))
-        .routes(routes!(audit_log::list))
-        .routes(routes!(audit_log::show))
-        .routes(routes!(about::index))
-        .routes(routes!(about::me))
-        .routes(routes!(about::settings))
-        .routes(routes!(about::show))
-        .split_for_parts();
-    openapi::complete(&mut document);
-    (routes, document)
+/// Names each operation once: what describes it says its path and method, too.
+macro_rules! operations {
+    ($($module:ident::$handler:ident,)*) => {
+        fn routes() -> Router<Api> {
+            let routes = Router::new();
+            $(
+                let routes = {
+                    pastey::paste! { use $module::[<__path_ $handler>] as Described; }
+                    let methods = Described::methods();
+                    let filter = if methods == [HttpMethod::Get] { MethodFilter::GET } else { MethodFilter::POST };
+                    routes.route(&Described::path(), on(filter, $module::$handler))
+                };
+            )*
+            routes
+        }
+
+        /// The document that describes the routes: `docs/openapi.json`.
+        #[cfg(test)]
+        pub(super) fn described() -> utoipa::openapi::OpenApi {
+            use utoipa_axum::{router::OpenApiRouter, routes};
+
+            use crate::admin::openapi;
+
+            let routes = OpenApiRouter::<Api>::with_openapi(openapi::head());
+            $(let routes = routes.routes(routes!($module::$handler));)*
+            let mut document = routes.into_openapi();
+            openapi::complete(&mut document);
+            document
+        }
+    };
 }
+
+operations!(
+    users::list,
+    users::show,
+    plan::show,
+    plans::list,
+    plan_decisions::save,
+    plans::show,
+    plans::diff,
+    plan_decisions::approve,
+    plan_decisions::reject,
+    plan_decisions::revoke,
+    plan_decisions::withdraw,
+    plan_decisions::apply,
+    submit::submit,
+    urgent::move_users,
+    evidence::show,
+    evidence::verify,
+    evidence_log::show,
+    evidence_log::proof,
+    batches::list,
+    batches::show,
+    batch_users::list,
+    batch_users::minutes,
+    batch_history::show,
+    batch_report::report,
+    cancel::batch,
+    batch_pause::pause,
+    batch_pause::resume,
+    overview::show,
+    overview::minutes,
+    limits::show,
+    limits::search,
+    cancel::user,
+    reactivate::user,
+    dead_letters::list,
+    dead_letter_groups::list,
+    dead_letter_groups::note,
+    dead_letter_groups::owner,
+    dead_letter_groups::history,
+    dead_letter_groups::ignore,
+    dead_letter_groups::resolve,
+    dead_letter_groups::reopen,
+    dead_letters::show,
+    operations::list,
+    operations::begin,
+    operations::show,
+    operations::stop,
+    operations::rate,
+    workers::list,
+    workers::fleet_state,
+    pause::show,
+    pause::pause,
+    pause::resume,
+    holds::list,
+    holds::add,
+    holds::show,
+    holds::remove,
+    audit_log::list,
+    audit_log::show,
+    about::index,
+    about::me,
+    about::settings,
+    about::show,
+);
 
 /// The routes, behind the check of tokens. Each failure is answered with a problem.
 pub(crate) fn guarded(api: &Api) -> Router {
@@ -99,15 +127,12 @@ pub(crate) fn guarded(api: &Api) -> Router {
         let detail = "the path does not support this method; the header Allow names the methods that it supports";
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     };
-    let (routes, document) = routes();
-    let document = serde_json::to_value(document).unwrap_or_default();
 
-    routes
+    routes()
         .route("/api/v1/", get(to_the_index))
         .route("/api/v1/{*rest}", any(nowhere))
         .fallback(nowhere)
         .method_not_allowed_fallback(no_method)
-        .layer(Extension(openapi::Document(Arc::new(document))))
         .layer(from_fn(etag::tagged))
         .layer(from_fn_with_state(api.clone(), guard))
         .with_state(api.clone())
