@@ -8,7 +8,7 @@ REMAP := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CURDIR)=/offboarder
 FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help build supply-chain sbom notices requirements demo play play-stop screenshots test test-backends test-backends-smoke test-kms test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-console bench-evidence bench-lanes bench-million bench-outage bench-plan bench-quota bench-report bench-runtime bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
+.PHONY: help build supply-chain sbom notices requirements demo play play-stop screenshots test test-backends test-backends-smoke test-kms test-profiles check check-deploy format clippy docs man chaos fuzz bench-access bench-access-first bench-archive bench-console bench-evidence bench-floor bench-lanes bench-million bench-outage bench-plan bench-quota bench-report bench-runtime bench-sizing bench-submit bench-telemetry bench-user bench-workers upgrade up down clean-local
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -142,6 +142,11 @@ bench-console: build ## a batch of 100,000 users in the console; prints how long
 bench-evidence: build ## a log of a million records: prints how long its check takes, the size of a proof, and what a worker pays; ENTRIES=n
 	$(INSTALL) servers
 	.venv/bin/python benches/evidence.py target/release/offboarder $(LOCAL) '$(ENTRIES)'
+
+bench-floor: build ## a small user without a worker's promises: users a second and CPU of a bare program, and of a worker after it; USERS=1000
+	$(INSTALL) servers
+	cargo bench --locked --no-run --bench floor
+	.venv/bin/python benches/floor.py target/release/offboarder $(LOCAL) $(USERS)
 
 bench-lanes: build ## 5,000 waiting users and an urgent one; prints how long each keeps access
 	$(INSTALL) servers

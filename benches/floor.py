@@ -1,8 +1,8 @@
 """What a user costs without any of a worker's promises: the floor under `make bench-user`.
 
-floor.py OFFBOARDER SERVERS_SH FLOOR [USERS]
+floor.py OFFBOARDER SERVERS_SH [USERS]
 
-FLOOR (benches/floor.rs) makes, for each user, the seven calls and the two PUTs that cannot be saved, 16 users at once, and nothing
+benches/floor.rs makes, for each user, the seven calls and the two PUTs that cannot be saved, 16 users at once, and nothing
 else: no queue, no checkpoint, no check. Its users, servers and simulator are those of user.py. A worker does the same users after
 it, with servers of its own. Both with no latency, then with 20 ms a call.
 """
@@ -15,13 +15,15 @@ import urllib.request
 
 import user
 
+FLOOR = ("cargo", "bench", "--quiet", "--locked", "--bench", "floor")
 
-def floor(binary, servers, program, users, latency_ms):
+
+def floor(binary, servers, users, latency_ms):
     with user.tenant(binary, servers, users, "--latency", f"{latency_ms}ms") as (environment, _, _):
         with urllib.request.urlopen(environment["OFFBOARDER_CXONE_BASE_URI"] + "/_simulator/users") as answer:
             ids = json.load(answer)
         before = user.servers_cpu(environment)
-        said = subprocess.run([program], env=environment, input="\n".join(ids), text=True, check=True, stdout=subprocess.PIPE)
+        said = subprocess.run(FLOOR, env=environment, input="\n".join(ids), text=True, check=True, stdout=subprocess.PIPE)
         s3 = user.servers_cpu(environment)["S3 server"] - before["S3 server"]
     said = json.loads(said.stdout)
     return said["usersASecond"], said["cpuMs"], 1000 * s3 / users
@@ -39,11 +41,11 @@ def worker(binary, servers, users, latency_ms):
 
 
 def main():
-    binary, servers, program = sys.argv[1:4]
-    users = int(sys.argv[4]) if len(sys.argv) > 4 else 1000
+    binary, servers = sys.argv[1:3]
+    users = int(sys.argv[3]) if len(sys.argv) > 3 else 1000
     print(f"{users} users, everything on the same cores  users/s   its CPU, ms a user   the S3 server's")
     for latency_ms in (0, user.LATENCY_MS):
-        for name, of in (("floor", floor(binary, servers, program, users, latency_ms)),
+        for name, of in (("floor", floor(binary, servers, users, latency_ms)),
                          ("worker", worker(binary, servers, users, latency_ms))):
             print(f"{name:8} {latency_ms:3} ms a call {of[0]:27.1f} {of[1]:20.2f} {of[2]:17.2f}")
 
