@@ -14,7 +14,7 @@ use crate::admin::problem::Problem;
 use crate::people::Permission;
 
 /// Where the document is that describes the API.
-pub(in crate::admin) const OPENAPI: &str = "/api/v1/openapi.json";
+pub(crate) const OPENAPI: &str = "/api/v1/openapi.json";
 /// The document. A test makes it of the handlers, so that no worker has to.
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
