@@ -1,6 +1,7 @@
 """The rig of a benchmark: servers of its own, a simulator, workers. All of it ends with the `with` block."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -38,18 +39,30 @@ def account(pid):
     return peak, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+# The kernel counts what a process had before it became a command as the command's, so a small one starts it.
+ACCOUNT = """
+import json, os, sys
+pid = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+with os.fdopen(int(sys.argv[1]), "w") as account:
+    json.dump([os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime], account)
+"""
+
+
 def run(arguments, environment, ends_with=(0,)):
     """Seconds, peak MiB, CPU seconds and output of a command that has to end well."""
+    receive, send = os.pipe()
     began = time.monotonic()
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(arguments, env=environment, stdout=output)
-        _, status, usage = os.wait4(process.pid, 0)
-        took = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in ends_with:
-            sys.exit(f"{arguments[1]} ended with {process.returncode}")
-        output.seek(0)
-        return took, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime, output.read()
+    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", ACCOUNT, str(send), *arguments], env=environment,
+                               stdout=subprocess.PIPE, text=True, pass_fds=(send,))
+    os.close(send)
+    output, _ = process.communicate()
+    took = time.monotonic() - began
+    with os.fdopen(receive) as account:
+        status, peak, cpu = json.load(account)
+    if status not in ends_with:
+        sys.exit(f"{arguments[1]} ended with {status}")
+    return took, peak, cpu, output
 
 
 def _settings_of(servers, directory):

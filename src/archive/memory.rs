@@ -4,18 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::ports::part_size_bytes;
+use super::buffers::{PartBuffers, SMALL_PART_BYTES, SparePartBuffers, part_bytes_at_most};
 
 const KIB: usize = 1024;
 /// What an archive needs until its first part has [`SMALL_PART_BYTES`]: that part, and as much again three times, of a page
 /// that arrives.
 pub(super) const SMALL_BYTES: usize = 4 * SMALL_PART_BYTES;
-pub(super) const SMALL_PART_BYTES: usize = 256 * KIB;
-
-/// While a part fills, it may have as many bytes, and one batch of conversations more.
-pub(super) fn part_bytes_at_most(number: u32) -> usize {
-    part_size_bytes(number).saturating_mul(2)
-}
 
 /// What an archive needs while it writes part `number`: one part that fills, one that is sent, and batches of a page.
 pub(super) fn large_bytes(number: u32) -> usize {
@@ -30,12 +24,26 @@ pub(super) fn large_bytes(number: u32) -> usize {
 pub(crate) struct ArchiveMemory {
     free_kib: Arc<Semaphore>,
     all_kib: u32,
+    spare: SparePartBuffers,
 }
 
 /// Released when dropped.
 #[derive(Debug)]
 pub(crate) struct ReservedMemory {
     kib: OwnedSemaphorePermit,
+    spare: SparePartBuffers,
+}
+
+impl ReservedMemory {
+    pub(super) fn part_buffers(&self) -> PartBuffers {
+        PartBuffers::new(self.spare.clone())
+    }
+}
+
+impl Drop for ReservedMemory {
+    fn drop(&mut self) {
+        self.spare.leave();
+    }
 }
 
 impl ArchiveMemory {
@@ -44,6 +52,7 @@ impl ArchiveMemory {
         Self {
             free_kib: Arc::new(Semaphore::new(all_kib as usize)),
             all_kib,
+            spare: SparePartBuffers::new(bytes),
         }
     }
 
@@ -51,7 +60,11 @@ impl ArchiveMemory {
     pub(crate) async fn reserve(&self, bytes: usize) -> Option<ReservedMemory> {
         let free = Arc::clone(&self.free_kib);
         let kib = free.acquire_many_owned(self.kib(bytes)).await.ok()?;
-        Some(ReservedMemory { kib })
+        self.spare.enter();
+        Some(ReservedMemory {
+            kib,
+            spare: self.spare.clone(),
+        })
     }
 
     /// Extends a reservation to this size, unless somebody would have to wait for it.

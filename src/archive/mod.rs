@@ -1,6 +1,7 @@
 //! The format of an archive: one RFC 8259 JSON array of conversations. It is written in parts and read back as a stream;
 //! the history is asked for in windows, and each conversation is archived once.
 
+mod buffers;
 mod hash_state;
 mod interval;
 mod memory;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
+use super::buffers::{PartBuffers, SMALL_PART_BYTES, large_part_bytes, part_bytes_at_most};
 use super::hash_state::{restore, save};
-use super::memory::{SMALL_BYTES, SMALL_PART_BYTES, large_bytes, part_bytes_at_most};
+use super::memory::{ReservedMemory, SMALL_BYTES, large_bytes};
 use crate::failure::{Class, Code, Failure};
 use crate::machine::{Crossing, Cursor, UploadInProgress};
 use crate::ports::{
@@ -37,10 +38,7 @@ pub(crate) struct ArchiveWriter {
     store: Arc<dyn ArchiveStore>,
     key: ObjectKey,
     dates: DateRange,
-    part: BytesMut,
-    /// The buffer of a part that was confirmed. Two buffers take turns: a new one for each part would fragment the heaps
-    /// of the threads, and raise the peak of memory.
-    spare: BytesMut,
+    buffers: PartBuffers,
     sha256: Sha256,
     conversations: u64,
     pages: u64,
@@ -77,13 +75,13 @@ impl ArchiveWriter {
         key: ObjectKey,
         dates: DateRange,
         resumed: Option<&UploadInProgress>,
+        memory: &ReservedMemory,
     ) -> Result<Self, Failure> {
         let fresh = Self {
             store,
             key,
             dates,
-            part: BytesMut::new(),
-            spare: BytesMut::new(),
+            buffers: memory.part_buffers(),
             sha256: Sha256::new(),
             conversations: 0,
             pages: 0,
@@ -109,75 +107,65 @@ impl ArchiveWriter {
 
     /// Adds conversations, byte for byte: one a line, so that line tools can read it.
     pub(crate) fn append<'a>(&mut self, conversations: impl Iterator<Item = &'a [u8]>) {
-        let before = self.part.len();
+        let before = self.buffers.part().len();
         self.open();
+        let large = self.large_buffer_bytes();
         for conversation in conversations {
-            self.make_room(conversation.len() + 3);
-            self.part.extend_from_slice(if self.conversations == 0 {
+            let separator: &[u8] = if self.conversations == 0 {
                 b"\n"
             } else {
                 b",\n"
-            });
-            self.part.extend_from_slice(conversation);
+            };
+            self.buffers.extend(separator, large);
+            self.buffers.extend(conversation, large);
             self.conversations += 1;
         }
-        self.sha256
-            .update(self.part.get(before..).unwrap_or_default());
+        self.hash_from(before);
     }
 
     /// Ends a page with a space, so that a run that lost its checkpoint can count the pages.
     pub(crate) fn end_page(&mut self) {
-        let before = self.part.len();
+        let before = self.buffers.part().len();
         self.open();
-        self.make_room(1);
-        self.part.extend_from_slice(b" ");
+        self.buffers.extend(b" ", self.large_buffer_bytes());
         self.pages += 1;
-        self.sha256
-            .update(self.part.get(before..).unwrap_or_default());
+        self.hash_from(before);
     }
 
     fn open(&mut self) {
-        if self.pages == 0 && self.conversations == 0 && self.part.is_empty() {
-            self.part.extend_from_slice(b"[");
+        if self.pages == 0 && self.conversations == 0 && self.buffers.part().is_empty() {
+            self.buffers.extend(b"[", self.large_buffer_bytes());
         }
+    }
+
+    fn hash_from(&mut self, before: usize) {
+        let added = self.buffers.part().get(before..).unwrap_or_default();
+        self.sha256.update(added);
+    }
+
+    /// Of a part in a large page, which takes memory only as far as it is filled.
+    fn large_buffer_bytes(&self) -> usize {
+        large_part_bytes(self.next_number())
     }
 
     /// The memory that this archive needs to take `more` bytes. A batch is larger than others only if a single
     /// conversation is.
     pub(crate) fn needs_bytes(&self, more: usize) -> usize {
-        if self.upload.is_none() && self.part.len() + more <= SMALL_PART_BYTES {
+        if self.upload.is_none() && self.buffers.part().len() + more <= SMALL_PART_BYTES {
             return SMALL_BYTES;
         }
         let odd = more.saturating_sub(2 * SMALL_PART_BYTES);
         large_bytes(self.next_number()).saturating_add(4 * odd)
     }
 
-    /// Grows the buffer by doubling up to the size of a part, and then to that of a part in a large page at once, which
-    /// takes memory only as far as it is filled.
-    fn make_room(&mut self, more: usize) {
-        let have = self.part.capacity();
-        let need = self.part.len() + more;
-        if need > have {
-            let part = part_size_bytes(self.next_number());
-            let grown = if have < part {
-                (have * 2).clamp(64 * 1024, part)
-            } else {
-                part_bytes_at_most(self.next_number()) + 2 * SMALL_PART_BYTES
-            };
-            let mut larger = BytesMut::with_capacity(grown.max(need));
-            larger.extend_from_slice(&self.part);
-            self.part = larger;
-        }
-    }
-
     /// Whether it is time for [`Self::send_part`].
     pub(crate) fn part_is_full(&self) -> bool {
-        self.part.len() >= part_size_bytes(self.next_number())
+        self.buffers.part().len() >= part_size_bytes(self.next_number())
     }
 
     /// Whether it is time for [`Self::send_within_page`].
     pub(crate) fn part_overflows(&self) -> bool {
-        self.part.len() >= part_bytes_at_most(self.next_number())
+        self.buffers.part().len() >= part_bytes_at_most(self.next_number())
     }
 
     /// Begins an upload, if none is under way. The caller saves it before the first part is sent.
@@ -214,7 +202,7 @@ impl ArchiveWriter {
         crossing: Crossing,
     ) -> Result<Option<UploadInProgress>, Failure> {
         let confirmed = self.settle().await?;
-        let body = std::mem::replace(&mut self.part, std::mem::take(&mut self.spare));
+        let body = self.buffers.take_part(usize::MAX);
         let after = self.upload.as_ref().map(|upload| UploadInProgress {
             cursor,
             crossing,
@@ -231,10 +219,7 @@ impl ArchiveWriter {
     pub(crate) async fn send_within_page(&mut self) -> Result<Option<UploadInProgress>, Failure> {
         let confirmed = self.settle().await?;
         let size = part_size_bytes(self.next_number());
-        let mut rest = std::mem::take(&mut self.spare);
-        rest.extend_from_slice(self.part.get(size..).unwrap_or_default());
-        let mut body = std::mem::replace(&mut self.part, rest);
-        body.truncate(size);
+        let body = self.buffers.take_part(size);
         self.send(body.freeze(), None);
         Ok(confirmed)
     }
@@ -283,9 +268,8 @@ impl ArchiveWriter {
         let (part, body) =
             sent.map_err(|error| Failure::new(Class::Defect, Code::Panicked, error.to_string()))??;
 
-        if let Ok(mut buffer) = body.try_into_mut() {
-            buffer.clear();
-            self.spare = buffer;
+        if let Ok(buffer) = body.try_into_mut() {
+            self.buffers.stored(buffer);
         }
         let resumable = after.is_some();
         if let Some(after) = after {
@@ -302,22 +286,25 @@ impl ArchiveWriter {
         } else {
             b"\n]\n"
         };
-        self.part.extend_from_slice(end);
+        self.buffers.extend(end, self.large_buffer_bytes());
         self.sha256.update(end);
-        self.upload.is_some() || self.part.len() >= SMALLEST_UPLOAD_BYTES
+        self.upload.is_some() || self.buffers.part().len() >= SMALLEST_UPLOAD_BYTES
     }
 
     /// Makes the closed array visible.
     pub(crate) async fn finish(mut self) -> Result<Written, Failure> {
         let (outcome, bytes, crc32c) = match &self.upload {
             None => {
-                let body = std::mem::take(&mut self.part).freeze();
+                let body = self.buffers.take_part(usize::MAX).freeze();
                 let bytes = body.len() as u64;
                 let crc32c = vec![crc32c(&body)];
                 let outcome = self
                     .store
-                    .put_once(&self.key, body, Some(&self.dates))
+                    .put_once(&self.key, body.clone(), Some(&self.dates))
                     .await?;
+                if let Ok(buffer) = body.try_into_mut() {
+                    self.buffers.stored(buffer);
+                }
                 (outcome, bytes, crc32c)
             }
             Some(Upload { confirmed, .. }) => {

@@ -26,6 +26,14 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// An empty one that follows this one in the same page, with room for as much, so that it does not have to grow.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            bytes: Vec::with_capacity(self.bytes.len().min(BATCH_BYTES) * 3 / 2),
+            ends: Vec::with_capacity(self.ends.len() * 3 / 2),
+        }
+    }
+
     pub(crate) fn push(&mut self, conversation: &[u8]) {
         self.bytes.extend_from_slice(conversation);
         self.ends.push(self.bytes.len());

@@ -51,6 +51,7 @@ pub(super) async fn stream(
         key.clone(),
         dates,
         progress.upload.as_ref(),
+        &memory,
     )?;
 
     let (begin, crossing) = if let Some(upload) = &progress.upload {

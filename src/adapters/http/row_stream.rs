@@ -78,7 +78,10 @@ impl<'a> RowStream<'a> {
                 Ok::<(), ApiError>(())
             })?;
             if self.batch.is_full() {
-                self.sink.take(std::mem::take(&mut self.batch)).await;
+                let next = self.batch.another();
+                self.sink
+                    .take(std::mem::replace(&mut self.batch, next))
+                    .await;
             }
         }
         Ok(())
