@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::{MethodFilter, any, get, on};
+use axum::routing::{MethodFilter, MethodRouter, any, get};
 use axum::{Extension, Router};
 use utoipa::Path as _;
 use utoipa::openapi::path::HttpMethod;
@@ -27,8 +27,10 @@ macro_rules! operations {
                 let routes = {
                     pastey::paste! { use $module::[<__path_ $handler>] as Described; }
                     let methods = Described::methods();
-                    let filter = if methods == [HttpMethod::Get] { MethodFilter::GET } else { MethodFilter::POST };
-                    routes.route(&Described::path(), on(filter, $module::$handler))
+                    let methods = methods.iter().fold(MethodRouter::new(), |methods, method| {
+                        methods.on(filter_of(method), $module::$handler)
+                    });
+                    routes.route(&Described::path(), methods)
                 };
             )*
             routes
@@ -114,6 +116,19 @@ operations!(
     about::settings,
     about::show,
 );
+
+const fn filter_of(method: &HttpMethod) -> MethodFilter {
+    match method {
+        HttpMethod::Get => MethodFilter::GET,
+        HttpMethod::Post => MethodFilter::POST,
+        HttpMethod::Put => MethodFilter::PUT,
+        HttpMethod::Delete => MethodFilter::DELETE,
+        HttpMethod::Options => MethodFilter::OPTIONS,
+        HttpMethod::Head => MethodFilter::HEAD,
+        HttpMethod::Patch => MethodFilter::PATCH,
+        HttpMethod::Trace => MethodFilter::TRACE,
+    }
+}
 
 /// The routes, behind the check of tokens. Each failure is answered with a problem.
 pub(crate) fn guarded(api: &Api) -> Router {
