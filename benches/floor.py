@@ -10,7 +10,6 @@ it, with servers of its own. Both with no latency, then with 20 ms a call.
 import json
 import subprocess
 import sys
-import time
 import urllib.request
 
 import user
@@ -30,14 +29,8 @@ def floor(binary, servers, users, latency_ms):
 
 
 def worker(binary, servers, users, latency_ms):
-    with user.tenant(binary, servers, users, "--latency", f"{latency_ms}ms") as (environment, start_worker, off_board):
-        process = start_worker()
-        time.sleep(5)
-        before = user.servers_cpu(environment) | {"worker": user.cpu_of(process.pid)}
-        entries = off_board()
-        after = user.servers_cpu(environment) | {"worker": user.cpu_of(process.pid)}
-    of = {part: 1000 * (after[part] - before[part]) / users for part in after}
-    return user.users_a_second(entries, users), of["worker"], of["S3 server"]
+    rate, cpu, _ = user.measured(binary, servers, users, "--latency", f"{latency_ms}ms")
+    return rate, cpu["worker"], cpu["S3 server"]
 
 
 def main():

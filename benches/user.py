@@ -215,20 +215,26 @@ def users_a_second(entries, users):
     return users / (max(at(entry, "endedAt") for entry in theirs) - min(at(entry, "startedAt") for entry in theirs))
 
 
-def measure(binary, servers, users):
-    with tenant(binary, servers, users) as (environment, start_worker, off_board):
+def measured(binary, servers, users, *more_flags):
+    """Users a second, CPU milliseconds a user of each part, and the worker's peak in MiB."""
+    with tenant(binary, servers, users, *more_flags) as (environment, start_worker, off_board):
         worker = start_worker()
         time.sleep(5)
         before = servers_cpu(environment) | {"worker": cpu_of(worker.pid)}
         entries = off_board()
         after = servers_cpu(environment) | {"worker": cpu_of(worker.pid)}
         peak_kb, _ = account(worker.pid)
+    cpu = {part: 1000 * (seconds - before[part]) / users for part, seconds in after.items()}
+    return users_a_second(entries, users), cpu, peak_kb / 1024
 
+
+def measure(binary, servers, users):
+    rate, cpu, peak = measured(binary, servers, users)
     print(f"\nmeasured with {users} users and one worker, everything on the same {os.cpu_count()} cores")
-    for part, seconds in after.items():
-        print(f"CPU of {part:17} {1000 * (seconds - before[part]) / users:7.2f} ms a user")
-    print(f"{'peak memory of worker':24} {peak_kb / 1024:7.1f} MiB")
-    print(f"{'users a second':24} {users_a_second(entries, users):7.1f}")
+    for part, milliseconds in cpu.items():
+        print(f"CPU of {part:17} {milliseconds:7.2f} ms a user")
+    print(f"{'peak memory of worker':24} {peak:7.1f} MiB")
+    print(f"{'users a second':24} {rate:7.1f}")
 
 
 def measure_slow_calls(binary, servers, users):
