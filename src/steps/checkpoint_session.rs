@@ -31,6 +31,8 @@ pub(crate) struct CheckpointSession {
     /// Renews the lease while the run lasts.
     renewing: Option<AbortOnDropHandle<()>>,
     released: bool,
+    /// What was planned last is saved with the next plan.
+    save_waits: bool,
     /// How many hold objects were recorded when the intent to delete was saved, if this run saved it last.
     noted_holds: Option<u32>,
 }
@@ -59,6 +61,7 @@ impl CheckpointSession {
             progress,
             renewing: None,
             released: false,
+            save_waits: false,
             noted_holds: None,
         }
     }
@@ -148,6 +151,27 @@ impl CheckpointSession {
     /// Changes count only after a [`Self::save`].
     pub(crate) const fn checkpoint_mut(&mut self) -> &mut Checkpoint {
         &mut self.checkpoint
+    }
+
+    /// For the plan of what follows; it counts only after a [`Self::save`].
+    pub(crate) const fn plan_on(&mut self) -> &mut Checkpoint {
+        self.save_waits = false;
+        &mut self.checkpoint
+    }
+
+    /// Leaves what was planned to the next save.
+    pub(crate) const fn save_with_the_next(&mut self) {
+        self.save_waits = true;
+    }
+
+    /// Saves what was left to the next save, as the run is interrupted before it, and gives the lease up. If that fails,
+    /// the next run reads it again.
+    pub(crate) async fn save_what_waits(&mut self) {
+        if self.save_waits
+            && let Err(interrupt) = self.save_and_release().await
+        {
+            tracing::debug!(user_id = %self.user_id(), %interrupt, "the end of the last step is not saved");
+        }
     }
 
     /// Stores the checkpoint: one round trip.

@@ -16,7 +16,8 @@ use crate::machine::{Checkpoint, Event, RetryPolicy, Step};
 use crate::manifest::Fate;
 use crate::steps::Interrupt;
 use crate::worker::run::Outcome;
-use crate::worker::run::decide::{Circumstances, Command, plan_commands};
+use crate::worker::run::commands::{Command, Save};
+use crate::worker::run::decide::{Circumstances, plan_commands};
 use crate::worker::settle::settlement::Destination;
 
 pub(super) struct Offboarding {
@@ -205,7 +206,7 @@ impl Offboarding {
         let commands = plan_commands(checkpoint, event, Vec::new(), &circumstances);
 
         let mut acts = VecDeque::new();
-        if commands.save {
+        if commands.save == Save::First {
             acts.push_back(Act::Save);
         }
         if self.broken == Some(Rule::SaveBeforeWhatFollows) {

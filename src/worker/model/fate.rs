@@ -8,7 +8,7 @@ use super::world::{Act, NOW, World};
 use crate::machine::samples::cancelled;
 use crate::machine::{Checkpoint, Event, Step};
 use crate::manifest::Fate;
-use crate::worker::run::decide::Command;
+use crate::worker::run::commands::Command;
 
 impl Offboarding {
     /// The decision that a worker stores before its DELETE, and what follows.

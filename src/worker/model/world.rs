@@ -10,7 +10,7 @@ use crate::job::{Job, Request, Source, UserId};
 use crate::machine::{Checkpoint, PriorEvidence, Sealing, State};
 use crate::manifest::Fate;
 use crate::worker::run::Outcome;
-use crate::worker::run::decide::Command;
+use crate::worker::run::commands::Command;
 use crate::worker::settle::settlement::Settlement;
 
 pub(super) const NOW: Timestamp = Timestamp::UNIX_EPOCH;

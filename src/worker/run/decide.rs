@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::commands::{Command, Commands, Save, is_shown_by_the_next};
 use super::{AccessGone, CancelledEnd, Ended, GivenUp, Outcome};
 use crate::failure::{Class, Code, Failure, Reason};
 use crate::job::{Action, Job, Lane};
@@ -16,36 +17,6 @@ use crate::machine::{
 
 /// The delay after a failure, where the policy asks for more than a time span can hold.
 const LONGEST_RETRY: SignedDuration = SignedDuration::from_mins(15);
-
-/// What the driver does after the save.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Command {
-    /// Do a step, and plan with the event that it reports.
-    Perform(Step),
-    /// Plan with this event at once: nothing has to be done for it.
-    Apply(Box<Event>),
-    /// The run ends, and its delivery may be settled.
-    End(Outcome),
-}
-
-/// What the driver does next. Whatever changed the checkpoint is saved before anything follows from
-/// it: before the next step, and before the delivery is settled.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Commands {
-    /// Save the checkpoint first.
-    pub(crate) save: bool,
-    pub(crate) then: Command,
-}
-
-impl Commands {
-    const fn save_then(then: Command) -> Self {
-        Self { save: true, then }
-    }
-
-    const fn without_save(then: Command) -> Self {
-        Self { save: false, then }
-    }
-}
 
 /// What a plan depends on besides the checkpoint and the event.
 #[derive(Debug, Clone)]
@@ -84,6 +55,7 @@ pub(crate) fn plan_commands(
     }
 
     let found_in_store = matches!(event, Event::PriorEvidenceFound(_));
+    let shown = is_shown_by_the_next(&event);
     let mut event = event;
     let mut calls = calls;
     let mut save = false;
@@ -115,7 +87,7 @@ pub(crate) fn plan_commands(
                 event = known;
                 calls = Vec::new();
             }
-            None => return follow(checkpoint, effect, save, circumstances),
+            None => return follow(checkpoint, effect, Save::of(save, shown), circumstances),
         }
     }
 }
@@ -259,7 +231,7 @@ fn user_returned(
 fn follow(
     checkpoint: &mut Checkpoint,
     effect: Effect,
-    save: bool,
+    save: Save,
     circumstances: &Circumstances<'_>,
 ) -> Commands {
     let then = match effect {
@@ -270,7 +242,7 @@ fn follow(
         Effect::Step(step) => Command::Perform(step),
         Effect::Withhold(outcome) => {
             let deletion = Deletion::without_call(outcome);
-            Command::Apply(Box::new(Event::DeletionWithheld(deletion)))
+            return Commands::apply(Event::DeletionWithheld(deletion));
         }
         Effect::End(Verdict::Finish) => {
             Command::End(Outcome::Finished(Box::new(Ended::of(checkpoint))))

@@ -123,30 +123,6 @@ fn the_access_lane_ends_before_the_archive_and_no_other_lane_does() {
 }
 
 #[test]
-fn a_deletion_is_withheld_without_a_step_and_after_the_archive_is_saved() {
-    let mut checkpoint = in_state(State::Deactivated {
-        access: access_removed(at(1)),
-    });
-    checkpoint.request.action = Action::Deactivate;
-
-    let event = Event::ArchiveStored(empty_archive(at(1)));
-    let commands = plan(&mut checkpoint, event, &job(Lane::Archive));
-    assert!(commands.save);
-    assert_eq!(checkpoint.state.name(), StateName::Archived);
-    let Command::Apply(event) = commands.then else {
-        panic!("{commands:?}")
-    };
-    assert!(matches!(*event, Event::DeletionWithheld(_)), "{event:?}");
-
-    let commands = plan(&mut checkpoint, *event, &job(Lane::Archive));
-    assert_eq!(
-        commands,
-        Commands::save_then(Command::Perform(Step::Record))
-    );
-    assert_eq!(checkpoint.state.name(), StateName::DeactivatedOnly);
-}
-
-#[test]
 fn a_fault_of_ours_is_saved_as_poison_and_never_as_a_rejection_by_the_api() {
     let mut checkpoint = in_state(State::Received);
     let failure = Failure::new(Class::Defect, Code::Panicked, "a fault");
@@ -156,7 +132,7 @@ fn a_fault_of_ours_is_saved_as_poison_and_never_as_a_rejection_by_the_api() {
         Event::StepFailed(failure),
         &job(Lane::Access),
     );
-    assert!(commands.save);
+    assert_eq!(commands.save, Save::First);
     let Command::End(Outcome::DeadLetter(given_up)) = commands.then else {
         panic!("{commands:?}")
     };
@@ -192,7 +168,7 @@ fn a_failure_and_a_postponed_step_are_saved_with_the_time_of_the_next_attempt() 
     ] {
         let mut checkpoint = in_state(State::Received);
         let commands = plan(&mut checkpoint, event, &job(Lane::Access));
-        assert!(commands.save);
+        assert_eq!(commands.save, Save::First);
 
         let Command::End(Outcome::Delay {
             until, code: why, ..
@@ -237,7 +213,7 @@ fn a_job_that_continues_finished_work_ends_without_reading_the_account() {
         matches!(
             commands,
             Commands {
-                save: false,
+                save: Save::No,
                 then: Command::End(Outcome::Finished(_))
             }
         ),
@@ -347,7 +323,7 @@ fn an_active_user_whom_only_a_manifest_calls_gone_is_not_finished() {
 
     let commands = plan(&mut checkpoint, Event::UserReturned, &job);
     let Commands {
-        save: false,
+        save: Save::No,
         then: Command::End(Outcome::DeadLetter(given_up)),
     } = commands
     else {
@@ -376,3 +352,6 @@ fn a_noted_cancellation_ends_its_request_although_its_time_came_later() {
     let commands = plan(&mut checkpoint, event, &job(Lane::Whole));
     assert!(matches!(commands.then, Command::End(Outcome::Cancelled(_))));
 }
+
+#[path = "decide_save_tests.rs"]
+mod saves;

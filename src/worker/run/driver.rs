@@ -8,9 +8,11 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
-use super::decide::{Circumstances, Command, Commands, plan_commands};
+use super::commands::{Command, Save};
+use super::decide::{Circumstances, plan_commands};
 use super::order_claim::false_claim;
 use super::progress_log::SavedState;
+use super::saving::save;
 use super::surge::{instead_of_dead_letter, of_this_user};
 use super::{GivenUp, Outcome, lease};
 use crate::failure::{Class, Code, Failure, Reason};
@@ -120,15 +122,19 @@ async fn under_lease(
         interrupt = cancellation.cut_off() => Err(interrupt),
         result = run => result,
     };
+    // A Redis that is away would let each user of this process wait.
+    let is_away = matches!(&result, Err(Interrupt::Systemic(failure)) if failure.code == Code::CheckpointsUnreachable);
+    let lost = lost || is_away || result == Err(Interrupt::LeaseLost);
+    if result.is_err() && !lost {
+        session.save_what_waits().await;
+    }
     let is_released = session.is_released();
     drop(session);
     if is_released {
         return result;
     }
 
-    // A Redis that is away would let each user of this process wait.
-    let is_away = matches!(&result, Err(Interrupt::Systemic(failure)) if failure.code == Code::CheckpointsUnreachable);
-    if lost || is_away || result == Err(Interrupt::LeaseLost) {
+    if lost {
         services.checkpoints.release_later(lease);
     } else {
         let releasing = services.checkpoints.release(lease);
@@ -165,7 +171,7 @@ async fn advance(
         };
         let saved = SavedState::of(session.checkpoint());
         let commands = plan_commands(
-            session.checkpoint_mut(),
+            session.plan_on(),
             event,
             std::mem::take(&mut calls),
             &circumstances,
@@ -176,14 +182,8 @@ async fn advance(
         {
             return Ok(instead);
         }
-        if commands.save {
-            if ends_with_save(&commands, session, job) {
-                session.save_and_release().await?;
-            } else if matches!(commands.then, Command::Perform(Step::Delete { .. })) {
-                session.save_intent().await?;
-            } else {
-                session.save().await?;
-            }
+        if commands.save != Save::No {
+            save(&commands, session, job).await?;
             saved.report_change(session.checkpoint(), services.surges.as_ref());
         }
         event = match commands.then {
@@ -212,14 +212,6 @@ async fn advance(
             },
         };
     }
-}
-
-/// Whether nothing follows from the save that needs the lease.
-fn ends_with_save(commands: &Commands, session: &CheckpointSession, job: &Job) -> bool {
-    let batch = &job.request.batch_id;
-    matches!(commands.then, Command::End(_))
-        && !session.access_is_hearsay()
-        && (batch.is_none() || session.checkpoint().request.batch_id == *batch)
 }
 
 /// Without an integrity key, somebody else may have written that the access is gone. That is

@@ -1,5 +1,6 @@
 //! One run of a job: from its claim to its outcome.
 
+pub(super) mod commands;
 pub(super) mod decide;
 mod delivery_log;
 pub(super) mod driver;
@@ -8,6 +9,7 @@ mod lease;
 mod order_claim;
 pub(super) mod outcome;
 mod progress_log;
+mod saving;
 mod surge;
 
 pub(crate) use driver::drive;

@@ -2,14 +2,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::meddling::Meddling;
 use super::{Bench, dead_letter, own, state};
 use crate::failure::{Code, Reason};
+use crate::job::Request;
 use crate::machine::StateName;
 use crate::ports::Quotas;
 use crate::registers::{Place, ProtectedSource};
 use crate::simulator::Options;
+use crate::steps::Interrupt;
 use crate::worker::Outcome;
 
 /// No test waits for it.
@@ -90,6 +93,37 @@ async fn a_hold_that_comes_while_the_delete_waits_for_its_quota_or_for_a_new_tok
         let statuses: Vec<u16> = deletes.map(|entry| entry.status).collect();
         assert_eq!(statuses, if revoked { vec![401] } else { vec![] });
     }
+}
+
+#[tokio::test]
+async fn a_run_that_has_to_end_after_its_delete_saves_what_was_answered() {
+    let quotas = Arc::new(Meddling::default());
+    let options = Options {
+        queues: 2,
+        users: 1,
+        ..Options::default()
+    };
+    let shared = Arc::clone(&quotas) as Arc<dyn Quotas>;
+    let mut bench = Bench::with(options, shared, Some(1000.0)).await;
+    bench.services.guards.delete_grace = AN_HOUR;
+    assert!(matches!(bench.run(0).await, Outcome::Delay { .. }));
+    bench.services.guards.delete_grace = Duration::ZERO;
+
+    let draining = CancellationToken::new();
+    let drain = draining.clone();
+    // After the routing that is read again.
+    quotas.act_at(2, move || drain.cancel());
+    let outcome = bench.ask_until(0, Request::default(), &draining).await;
+    assert_eq!(outcome, Outcome::Interrupted(Interrupt::Draining));
+    assert_eq!(bench.count("delete_user"), 1);
+    assert!(!bench.stored(0, "_audit.json").exists());
+    let checkpoint = bench.services.checkpoints.read(bench.user(0)).await;
+    let state = checkpoint.unwrap().unwrap().state;
+    assert_eq!(state.name(), StateName::Deleted);
+
+    assert_eq!(super::state(&bench.run(0).await), StateName::Deleted);
+    assert!(bench.manifest(0)["deletion"]["status"].is_u64());
+    bench.assert_verified(0).await;
 }
 
 #[tokio::test]

@@ -14,15 +14,20 @@ use crate::ports::{Place, QuotaClass, Quotas, Reservation, Window};
 #[derive(Default)]
 pub(super) struct Meddling {
     calls: AtomicU32,
-    /// At which call, and what is written where.
-    act: Mutex<Option<(u32, PathBuf, String)>>,
+    /// At which call, and what is done.
+    act: Mutex<Option<(u32, Box<dyn FnOnce() + Send>)>>,
 }
 
 impl Meddling {
     /// Writes the text at this call, counted from now on.
     pub(super) fn arm(&self, call: u32, path: PathBuf, text: String) {
+        self.act_at(call, move || std::fs::write(path, text).unwrap());
+    }
+
+    /// Does this at this call, counted from now on.
+    pub(super) fn act_at(&self, call: u32, act: impl FnOnce() + Send + 'static) {
         self.calls.store(0, Ordering::SeqCst);
-        *self.act.lock() = Some((call, path, text));
+        *self.act.lock() = Some((call, Box::new(act)));
     }
 }
 
@@ -37,8 +42,8 @@ impl Quotas for Meddling {
     ) -> Result<Reservation, Failure> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         let act = self.act.lock().take_if(|(at, ..)| *at == call);
-        if let Some((_, path, text)) = act {
-            std::fs::write(path, text).unwrap();
+        if let Some((_, act)) = act {
+            act();
         }
         Ok(Reservation {
             places: vec![Place {

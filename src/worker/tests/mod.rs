@@ -157,6 +157,17 @@ impl Bench {
     }
 
     async fn ask(&self, number: usize, request: Request) -> Outcome {
+        self.ask_until(number, request, &CancellationToken::new())
+            .await
+    }
+
+    /// Stops at the next checkpoint once the token is cancelled.
+    async fn ask_until(
+        &self,
+        number: usize,
+        request: Request,
+        draining: &CancellationToken,
+    ) -> Outcome {
         let job = Job {
             user_id: self.user(number),
             request,
@@ -166,7 +177,7 @@ impl Bench {
             continuation: false,
             admitted: false,
         };
-        let limits = Cancellation::new(&CancellationToken::new(), &CancellationToken::new(), None);
+        let limits = Cancellation::new(draining, &CancellationToken::new(), None);
         Box::pin(drive(&self.services, &job, &limits)).await
     }
 
