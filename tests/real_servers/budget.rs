@@ -43,7 +43,7 @@ const REGISTERS: &[(&str, usize)] = &[
     ("LIST VERSIONS _stop_order.", 1),
 ];
 /// The same. One of each limit is admitted: of deletions, and of users whom no order names.
-const REDIS: &[(&str, usize)] = &[("admit", 2), ("claim", 2), ("save", 6)];
+const REDIS: &[(&str, usize)] = &[("admit", 2), ("claim", 2), ("save", 4)];
 /// One record in the archive store is of that many users whom no order names.
 const USERS_A_RECORD: usize = 10;
 

@@ -24,6 +24,9 @@ use crate::secret::Secret;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// We notice a half-open connection within three of these.
 const HEARTBEAT_SECONDS: u16 = 10;
+/// What RabbitMQ offers by default. Asked for from the beginning, since the client library fills the buffers of a connection
+/// (64 frames) with zeros once the broker names a larger size than it began with: 8 MiB that are hardly used.
+const FRAME_MAX: u32 = 131_072;
 
 /// Where RabbitMQ is, and how to get in.
 #[derive(Clone)]
@@ -214,7 +217,7 @@ impl Connector {
             },
             vhost: url.vhost.clone(),
             query: AMQPQueryString {
-                frame_max: url.frame_max,
+                frame_max: Some(url.frame_max.unwrap_or(FRAME_MAX)),
                 channel_max: url.channel_max,
                 heartbeat: Some(url.heartbeat.unwrap_or(HEARTBEAT_SECONDS)),
                 auth_mechanism: self.is_external().then_some(SASLMechanism::External),
@@ -289,6 +292,12 @@ mod tests {
             "{}",
             broker.at()
         );
+    }
+
+    #[test]
+    fn a_connection_begins_with_the_largest_frame_that_it_will_have() {
+        let query = broker("amqp://h").uri("h", 5672).query;
+        assert_eq!(query.frame_max, Some(FRAME_MAX));
     }
 
     #[tokio::test]

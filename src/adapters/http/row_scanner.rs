@@ -1,6 +1,6 @@
 //! Splits a page that arrives in pieces into its rows and the rest, so that no page is held as a whole.
 
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
 /// Finds where the rows of a page begin and end. Of each row, `{}` stays in the rest, which is small and parsed as a whole
 /// at the end: that shows whether this was a page, and whether the rows were in the list that was meant. A row that is
@@ -157,15 +157,18 @@ impl RowScanner {
 
 /// The JSON value that a piece begins with, if all of it is there.
 fn whole_object(piece: &[u8]) -> Option<&[u8]> {
-    let mut values = serde_json::Deserializer::from_slice(piece).into_iter::<&RawValue>();
-    let value = values.next()?.ok()?;
-    Some(value.get().as_bytes())
+    let mut values = serde_json::Deserializer::from_slice(piece).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    let object = piece.get(..values.byte_offset())?;
+    // What is passed over is not checked for it.
+    simdutf8::basic::from_utf8(object).ok().map(str::as_bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::value::RawValue;
 
     /// The rows and the rest of a page that arrives in pieces of this many bytes.
     fn split(page: &[u8], piece: usize) -> (Vec<String>, String) {
@@ -206,6 +209,18 @@ mod tests {
         let (rows, rest) = split(br#"{"rows":[{"a":1},{"b":"#, 5);
         assert_eq!(rows, [r#"{"a":1}"#]);
         assert_eq!(rest, r#"{"rows":[{},{}"#);
+    }
+
+    #[test]
+    fn a_row_that_is_no_utf8_is_not_called_parsed() {
+        let mut rows = Vec::new();
+        let page = b"{\"rows\":[{\"a\":\"\xff\"},{\"a\":\"\xc3\xa9\"}]}";
+        let each = |row: Row<'_>| {
+            rows.push(row.is_json);
+            Ok::<(), ()>(())
+        };
+        RowScanner::new("rows").feed(page, each).unwrap();
+        assert_eq!(rows, [false, true]);
     }
 
     proptest! {
