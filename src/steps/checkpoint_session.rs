@@ -30,11 +30,19 @@ pub(crate) struct CheckpointSession {
     progress: Progress,
     /// Renews the lease while the run lasts.
     renewing: Option<AbortOnDropHandle<()>>,
-    released: bool,
-    /// What was planned last is saved with the next plan.
-    save_waits: bool,
+    saved: SavedSoFar,
     /// How many hold objects were recorded when the intent to delete was saved, if this run saved it last.
     noted_holds: Option<u32>,
+}
+
+/// What is saved of what was planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SavedSoFar {
+    All,
+    /// The last plan is left to the next save.
+    AllButTheLast,
+    /// And the lease is given up.
+    Released,
 }
 
 impl CheckpointSession {
@@ -60,8 +68,7 @@ impl CheckpointSession {
             cancellation,
             progress,
             renewing: None,
-            released: false,
-            save_waits: false,
+            saved: SavedSoFar::All,
             noted_holds: None,
         }
     }
@@ -72,8 +79,8 @@ impl CheckpointSession {
     }
 
     /// Whether [`Self::save_and_release`] gave the lease up.
-    pub(crate) const fn is_released(&self) -> bool {
-        self.released
+    pub(crate) fn is_released(&self) -> bool {
+        self.saved == SavedSoFar::Released
     }
 
     /// What a task of its own does, as long as the lease is surely this run's: after a pause of the process such a
@@ -155,19 +162,19 @@ impl CheckpointSession {
 
     /// For the plan of what follows; it counts only after a [`Self::save`].
     pub(crate) const fn plan_on(&mut self) -> &mut Checkpoint {
-        self.save_waits = false;
+        self.saved = SavedSoFar::All;
         &mut self.checkpoint
     }
 
     /// Leaves what was planned to the next save.
     pub(crate) const fn save_with_the_next(&mut self) {
-        self.save_waits = true;
+        self.saved = SavedSoFar::AllButTheLast;
     }
 
     /// Saves what was left to the next save, as the run is interrupted before it, and gives the lease up. If that fails,
     /// the next run reads it again.
     pub(crate) async fn save_what_waits(&mut self) {
-        if self.save_waits
+        if self.saved == SavedSoFar::AllButTheLast
             && let Err(interrupt) = self.save_and_release().await
         {
             tracing::debug!(user_id = %self.user_id(), %interrupt, "the end of the last step is not saved");
@@ -213,7 +220,9 @@ impl CheckpointSession {
             .save_and_release(&self.lease, self.version, &self.checkpoint);
         let span = span::checkpoint("save_and_release", self.user_id());
         let saved = saving.instrument(span).await;
-        self.released = matches!(saved, Ok(Saved::Version(_)));
+        if matches!(saved, Ok(Saved::Version(_))) {
+            self.saved = SavedSoFar::Released;
+        }
         self.take_in(saved)
     }
 

@@ -11,11 +11,13 @@ use tokio::time::Instant;
 use crate::failure::Failure;
 use crate::ports::{Place, QuotaClass, Quotas, Reservation, Window};
 
+type Act = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 pub(super) struct Meddling {
     calls: AtomicU32,
     /// At which call, and what is done.
-    act: Mutex<Option<(u32, Box<dyn FnOnce() + Send>)>>,
+    act: Mutex<Option<(u32, Act)>>,
 }
 
 impl Meddling {
