@@ -1,17 +1,14 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::meddling::Meddling;
+use super::meddling::waits_for_its_deletion;
 use super::{Bench, dead_letter, own, state};
 use crate::failure::{Code, Reason};
 use crate::job::Request;
 use crate::machine::StateName;
-use crate::ports::Quotas;
 use crate::registers::{Place, ProtectedSource};
-use crate::simulator::Options;
 use crate::steps::Interrupt;
 use crate::worker::Outcome;
 
@@ -55,17 +52,7 @@ async fn an_account_is_already_gone_when_both_apis_say_so_and_not_by_one() {
 #[tokio::test]
 async fn a_hold_that_comes_while_the_delete_waits_for_its_quota_or_for_a_new_token_holds() {
     for revoked in [false, true] {
-        let quotas = Arc::new(Meddling::default());
-        let options = Options {
-            queues: 2,
-            users: 1,
-            ..Options::default()
-        };
-        let shared = Arc::clone(&quotas) as Arc<dyn Quotas>;
-        let mut bench = Bench::with(options, shared, Some(1000.0)).await;
-        bench.services.guards.delete_grace = AN_HOUR;
-        assert!(matches!(bench.run(0).await, Outcome::Delay { .. }));
-        bench.services.guards.delete_grace = Duration::ZERO;
+        let (bench, quotas) = waits_for_its_deletion(Request::default()).await;
         if revoked {
             bench.strike(
                 Some(0),
@@ -97,18 +84,7 @@ async fn a_hold_that_comes_while_the_delete_waits_for_its_quota_or_for_a_new_tok
 
 #[tokio::test]
 async fn a_run_that_has_to_end_after_its_delete_saves_what_was_answered() {
-    let quotas = Arc::new(Meddling::default());
-    let options = Options {
-        queues: 2,
-        users: 1,
-        ..Options::default()
-    };
-    let shared = Arc::clone(&quotas) as Arc<dyn Quotas>;
-    let mut bench = Bench::with(options, shared, Some(1000.0)).await;
-    bench.services.guards.delete_grace = AN_HOUR;
-    assert!(matches!(bench.run(0).await, Outcome::Delay { .. }));
-    bench.services.guards.delete_grace = Duration::ZERO;
-
+    let (bench, quotas) = waits_for_its_deletion(Request::default()).await;
     let draining = CancellationToken::new();
     let drain = draining.clone();
     // After the routing that is read again.

@@ -1,6 +1,7 @@
 //! A quota that is shared with somebody who does something while a call waits for its place.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -8,8 +9,12 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::Bench;
 use crate::failure::Failure;
+use crate::job::Request;
 use crate::ports::{Place, QuotaClass, Quotas, Reservation, Window};
+use crate::simulator::Options;
+use crate::worker::Outcome;
 
 type Act = Box<dyn FnOnce() + Send>;
 
@@ -31,6 +36,24 @@ impl Meddling {
         self.calls.store(0, Ordering::SeqCst);
         *self.act.lock() = Some((call, Box::new(act)));
     }
+}
+
+/// One user who is archived and may be deleted now, and the quota of its calls: the next run reads the routing again,
+/// then sends the DELETE.
+pub(super) async fn waits_for_its_deletion(request: Request) -> (Bench, Arc<Meddling>) {
+    let quotas = Arc::new(Meddling::default());
+    let options = Options {
+        queues: 2,
+        users: 1,
+        ..Options::default()
+    };
+    let shared = Arc::clone(&quotas) as Arc<dyn Quotas>;
+    let mut bench = Bench::with(options, shared, Some(1000.0)).await;
+    bench.services.guards.delete_grace = Duration::from_hours(1);
+    let outcome = bench.ask(0, request).await;
+    assert!(matches!(outcome, Outcome::Delay { .. }), "{outcome:?}");
+    bench.services.guards.delete_grace = Duration::ZERO;
+    (bench, quotas)
 }
 
 #[async_trait]

@@ -4,7 +4,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::meddling::Meddling;
+use super::meddling::waits_for_its_deletion;
 use super::{Bench, state};
 use crate::adapters::embedded::EmbeddedCheckpoints;
 use crate::clock::Clock;
@@ -12,10 +12,10 @@ use crate::job::Request;
 use crate::machine::{Cancelled, Checkpoint, StateName};
 use crate::manifest::Manifest;
 use crate::operations::pause::resume;
-use crate::ports::{Claim, Quotas};
+use crate::ports::Claim;
 use crate::registers::audit_log::{Operator, Recorded};
 use crate::registers::{StopAct, StopRegister, give_order};
-use crate::simulator::{Options, Record};
+use crate::simulator::Record;
 use crate::steps::Interrupt;
 use crate::worker::Outcome;
 use crate::worker::run::CancelledEnd;
@@ -178,20 +178,7 @@ async fn a_user_who_waits_for_the_deletion_stops_at_the_checkpoint_and_all_steps
 }
 
 async fn sealed_and_cancelled() -> Bench {
-    let quotas = Arc::new(Meddling::default());
-    let options = Options {
-        queues: 2,
-        users: 1,
-        ..Options::default()
-    };
-    let shared = Arc::clone(&quotas) as Arc<dyn Quotas>;
-    let mut bench = Bench::with(options, shared, Some(1000.0)).await;
-    bench.services.guards.delete_grace = AN_HOUR;
-    assert!(matches!(
-        bench.ask(0, asked(200)).await,
-        Outcome::Delay { .. }
-    ));
-    bench.services.guards.delete_grace = Duration::ZERO;
+    let (bench, quotas) = waits_for_its_deletion(asked(200)).await;
     let path = bench.directory.path().join("archive/_stop_order.1.json");
     let user_id = bench.user(0);
     let at = ago(100);
