@@ -39,7 +39,7 @@ const RECENT: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct StopRegister {
     read: Mutex<Read>,
-    fresh: SharedRead<Arc<StopOrders>>,
+    shared: SharedRead<Arc<StopOrders>>,
 }
 
 #[derive(Default)]
@@ -65,13 +65,22 @@ struct Listing {
 impl StopRegister {
     /// The orders, as a listing that begins after this call shows them.
     pub(crate) async fn fresh(&self, store: &dyn ArchiveStore) -> Result<Arc<StopOrders>, Failure> {
+        self.listed_within(Duration::ZERO, store).await
+    }
+
+    /// The orders, as a listing shows them that began at most `age` before this call.
+    pub(crate) async fn listed_within(
+        &self,
+        age: Duration,
+        store: &dyn ArchiveStore,
+    ) -> Result<Arc<StopOrders>, Failure> {
         let reading = async {
             let begun = Instant::now();
             let listing = Listing::read(store).await?;
             let mut read = self.read.lock().await;
             read.take_in(store, listing, begun).await
         };
-        self.fresh.read(reading).await
+        self.shared.read(age, reading).await
     }
 
     /// The orders of at most two seconds ago.

@@ -19,8 +19,9 @@ use crate::limits::DeletePolicy;
 use crate::machine::{Call, Checkpoint, Deletion, DeletionOutcome, Event, Pause};
 use crate::ports::{Answered, DeleteAnswer};
 
-/// A check of the guards that began longer ago is repeated before the DELETE is sent.
-const FRESH: Duration = Duration::from_secs(1);
+/// A check of the guards that began longer ago is repeated before the DELETE is sent: with the age that a listing may have when a check
+/// begins, no DELETE relies on one that began more than a second ago.
+const FRESH: Duration = Duration::from_secs(1).saturating_sub(guard::LISTED_WITHIN);
 /// If every check takes longer than that, the last one counts anyway: nothing waits after it.
 const MAX_CHECKS: u32 = 3;
 

@@ -14,6 +14,10 @@ use crate::ports::{Admission, CountOf};
 use crate::registers::{hold_of_noted, pause_state};
 use crate::telemetry::metrics;
 
+/// How old a listing may be that the checks before a DELETE rely on, where it is the same for all users: those of a pause, and of orders to
+/// stop. A check is as old as that when it begins.
+pub(super) const LISTED_WITHIN: Duration = Duration::from_millis(250);
+
 /// When a deletion asks again if the deletion rate limit has no count.
 const UNTIL_COUNTED: Duration = Duration::from_secs(20);
 
@@ -61,7 +65,7 @@ pub(super) async fn may_touch(services: &Services, user_id: UserId) -> Result<()
 /// Fails while operators pause the workers: the run ends as at a drain. Asked with the guards before the DELETE.
 pub(super) async fn not_paused(services: &Services) -> Result<(), Stopped> {
     let reading = pause_state(&*services.archive_store);
-    let paused = services.pause.read(reading).await?;
+    let paused = services.pause.read(LISTED_WITHIN, reading).await?;
     match paused.cause(services.clock.now()) {
         None => Ok(()),
         Some(cause) => {

@@ -4,6 +4,7 @@
 use jiff::SignedDuration;
 
 use super::first_received::as_first_received;
+use super::guard::LISTED_WITHIN;
 use super::{Interrupt, Services, Stopped};
 use crate::job::{Job, Request};
 use crate::machine::{Checkpoint, Event, Pause, Step};
@@ -72,13 +73,14 @@ impl Services {
         self.event_of(&orders, job, checkpoint)
     }
 
-    /// What keeps the DELETE from being sent, by a listing that begins now.
+    /// What keeps the DELETE from being sent, by a listing that begins now, or began a moment ago.
     pub(super) async fn stop_deletion(
         &self,
         job: &Job,
         checkpoint: &Checkpoint,
     ) -> Result<Option<Event>, Stopped> {
-        let orders = self.stop_orders.fresh(&*self.archive_store).await?;
+        let store = &*self.archive_store;
+        let orders = self.stop_orders.listed_within(LISTED_WITHIN, store).await?;
         self.event_of(&orders, job, checkpoint)
     }
 

@@ -97,7 +97,8 @@ fn assert_costs(place: usize, settings: &[(&str, &str)], announced: RangeInclusi
     let announcements = requests.extract_if(.., |one| one.contains("_log_inbox_"));
     let announcements = announcements.count();
     assert!(announced.contains(&announcements), "{announcements}");
-    let polls = begun.elapsed().as_secs() / POLL_SECONDS + 2;
+    let took = begun.elapsed();
+    let polls = took.as_secs() / POLL_SECONDS + 2;
     World::drain(worker);
     promises::assert_kept(&world, &servers::shared());
 
@@ -134,13 +135,14 @@ fn assert_costs(place: usize, settings: &[(&str, &str)], announced: RangeInclusi
         "of each user"
     );
 
-    // As often as the guards were checked, and by the worker for itself.
+    // As often as the guards were checked, but no more than four times a second, and by the worker for itself.
     let looks = requests
         .iter()
         .filter(|request| kind(request, "-").starts_with("LIST VERSIONS _hold_"))
         .count();
     take_records(&mut shared);
-    let most = looks + usize::try_from(polls).expect("a count");
+    let quarters = usize::try_from(took.as_millis() / 250 + 1).expect("a count");
+    let most = looks.min(quarters) + usize::try_from(polls).expect("a count");
     let shared = counted(shared.iter().map(|one| kind(one, "-")));
     let budget = table(REGISTERS);
     let allowed = |kind: &String| budget.get(kind).map_or(0, |each| each * most);
